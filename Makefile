@@ -1,0 +1,34 @@
+# Two commands: `make figures` and `make test`. Each sets up .venv by itself the first time.
+PYTHON ?= python3
+BIN := .venv/bin
+ifdef DIGITLIB_DATA
+export DIGITLIB_DATA := $(abspath $(DIGITLIB_DATA))
+endif
+
+.PHONY: figures test lab lint lock clean
+
+figures: .venv/ready  ## execute every notebook and write figures/
+	$(BIN)/python -m digitlib figures
+
+test: .venv/ready  ## unit tests, then the notebooks, then their figures against those committed
+	$(BIN)/pytest
+
+lab: .venv/ready  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+lock: .venv/ready  ## after a change of the dependencies in pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras pyproject.toml -o requirements.txt
+
+clean:  ## forget the environment and the sample's figures; trained runs stay in the user's cache
+	rm -rf .venv figures/sample
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 to 3.13 is needed (make PYTHON=...), this is " + sys.version'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@

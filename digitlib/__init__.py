@@ -1,0 +1,1 @@
+"""A reference study of handwritten digit recognition: what the notebooks share."""
