@@ -1,0 +1,178 @@
+"""Training that repeats: a recipe, data and a seed give the same `Run`, kept on disk."""
+
+import hashlib
+import inspect
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import keras
+import numpy as np
+import pandas as pd
+import platformdirs
+import tensorflow as tf
+from tqdm import tqdm
+
+from digitlib.data import model_input, one_hot
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training left behind.
+
+    history : DataFrame indexed by epoch: loss, accuracy, their val_ or test_ twins, seconds
+    y_prob : float32, shape (n_test, 10); the probabilities for the test images
+    path : the folder that keeps it, with the trained network as model.keras
+    """
+
+    recipe: str
+    seed: int
+    history: pd.DataFrame
+    y_prob: np.ndarray
+    path: Path
+
+    @property
+    def y_pred(self):
+        """The most probable digit for each test image: uint8, shape (n_test,)."""
+        return self.y_prob.argmax(axis=1).astype(np.uint8)
+
+    def load_model(self):
+        """The trained network, compiled, as Keras saved it."""
+        return keras.saving.load_model(self.path / "model.keras")
+
+
+def train(recipe, data, seed=0):
+    """Train one recipe once: the `Run`, from the cache where it is known already."""
+    return train_many([recipe], data, [seed])[0]
+
+
+def train_many(recipes, data, seeds):
+    """Train every recipe with every seed, several at once: a list of `Run`, recipe by recipe.
+
+    Each run has one processor core to itself, in a process of its own, so that its result does
+    not depend on how many cores there are or what else they do. A finished run is kept in the
+    cache (DIGITLIB_CACHE, or the user's cache folder), so an interrupted call goes on from there.
+    """
+    jobs = [(recipe, seed) for recipe in recipes for seed in seeds]
+    paths = [_cache_folder() / _run_name(recipe, data, seed) for recipe, seed in jobs]
+    missing = [
+        (recipe, seed, path)
+        for (recipe, seed), path in zip(jobs, paths, strict=True)
+        if not path.exists()
+    ]
+    if missing:
+        alone = len(missing) == 1
+        n_jobs = max(2, min(len(missing), joblib.cpu_count()))  # joblib takes 1 for "in-process"
+        workers = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        finished = workers(
+            joblib.delayed(_train_into)(path, recipe, data, seed, show_progress=alone)
+            for recipe, seed, path in missing
+        )
+        for _ in tqdm(finished, "training", total=len(missing), unit="run", disable=alone):
+            pass
+    return [_load_run(path) for path in paths]
+
+
+def fit(model, recipe, data, seed, *, show_progress=True):
+    """Train a compiled network in place: its history, one row an epoch.
+
+    The images stay in memory as one tensor and a whole epoch is one compiled graph, which spares
+    Keras's `fit` its work in Python at every step. Shuffling follows from the seed.
+    """
+    x, y = model_input(data.x_train), one_hot(data.y_train)
+    if recipe.validation == "test":
+        watched, x_watch, y_watch = "test", model_input(data.x_test), one_hot(data.y_test)
+    else:
+        n_train = round(len(x) * (1 - recipe.validation))
+        watched, x_watch, y_watch = "val", x[n_train:], y[n_train:]
+        x, y = x[:n_train], y[:n_train]
+    model.optimizer.build(model.trainable_variables)
+    run_epoch = _compiled_epoch(model, tf.constant(x), tf.constant(y), recipe.batch_size)
+    rng = np.random.default_rng(seed)
+    rows = []
+    title = f"{recipe.name}, seed {seed}"
+    for _ in tqdm(range(recipe.epochs), title, unit="epoch", disable=not show_progress):
+        start = time.perf_counter()
+        loss, accuracy = run_epoch(tf.constant(rng.permutation(len(x)).astype(np.int32)))
+        row = {"loss": float(loss), "accuracy": float(accuracy)}
+        row["seconds"] = time.perf_counter() - start
+        scores = model.evaluate(x_watch, y_watch, batch_size=1000, verbose=0, return_dict=True)
+        row |= {f"{watched}_{metric}": scores[metric] for metric in ("loss", "accuracy")}
+        rows.append(row)
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))
+
+
+def _compiled_epoch(model, x, y, batch_size):
+    @tf.function
+    def run_epoch(order):
+        loss_sum, n_right = tf.constant(0.0), tf.constant(0.0)
+        for start in tf.range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            y_batch = tf.gather(y, batch)
+            with tf.GradientTape() as tape:
+                y_prob = model(tf.gather(x, batch), training=True)
+                loss = model.compute_loss(y=y_batch, y_pred=y_prob)
+            model.optimizer.apply(tape.gradient(loss, model.trainable_variables))
+            right = tf.argmax(y_prob, axis=1) == tf.argmax(y_batch, axis=1)
+            loss_sum += loss * tf.cast(len(batch), tf.float32)
+            n_right += tf.reduce_sum(tf.cast(right, tf.float32))
+        return loss_sum / len(order), n_right / len(order)
+
+    return run_epoch
+
+
+def _train_into(path, recipe, data, seed, show_progress):
+    """Train in this process and leave the run at `path`, whole or not at all."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+    model = _compiled_model(recipe)
+    history = fit(model, recipe, data, seed, show_progress=show_progress)
+    y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=path.parent) as folder:
+        draft = Path(folder) / "run"
+        draft.mkdir()
+        model.save(draft / "model.keras")
+        np.save(draft / "y_prob.npy", y_prob)
+        history.to_csv(draft / "history.csv")
+        (draft / "run.json").write_text(json.dumps({"recipe": recipe.name, "seed": seed}))
+        try:
+            draft.rename(path)
+        except OSError:
+            if not path.exists():  # else another process finished the same run first
+                raise
+
+
+def _load_run(path):
+    history = pd.read_csv(path / "history.csv", index_col="epoch")
+    about = json.loads((path / "run.json").read_text())
+    return Run(**about, history=history, y_prob=np.load(path / "y_prob.npy"), path=path)
+
+
+def _compiled_model(recipe):
+    model = recipe.build()
+    model.compile(optimizer=recipe.optimizer, loss=recipe.loss, metrics=["accuracy"])
+    return model
+
+
+def _run_name(recipe, data, seed):
+    """Names a run after all that decides its result: recipe, seed, data, code and versions."""
+    network = re.sub(r'"name": "[^"]*"', "", _compiled_model(recipe).to_json())
+    settings = [recipe.epochs, recipe.batch_size, recipe.validation, recipe.optimizer, recipe.loss]
+    code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(model_input)
+    versions = [keras.__version__, tf.__version__, np.__version__]
+    key = json.dumps([network, settings, code, versions, data.sha256, seed])
+    return f"{recipe.name}-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _cache_folder():
+    chosen = os.environ.get("DIGITLIB_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("digitlib")

@@ -1,0 +1,57 @@
+"""The recipes: counted by hand, and found by name."""
+
+import pytest
+
+from digitlib.data import model_input
+from digitlib.recipes import RECIPES, get_recipe
+
+
+def dense(n_in, n_out):
+    return (n_in + 1) * n_out
+
+
+def conv(size, n_in, n_out):
+    return (size * size * n_in + 1) * n_out
+
+
+PARAMETERS = {
+    "p0": conv(5, 1, 6) + conv(5, 6, 16) + dense(400, 120) + dense(120, 84) + dense(84, 10),
+    "p1": conv(3, 1, 16)
+    + conv(3, 16, 16)
+    + conv(3, 16, 32)
+    + conv(3, 32, 32)
+    + dense(4 * 4 * 32, 128)
+    + dense(128, 10),
+    "p2": dense(784, 512) + dense(512, 512) + dense(512, 10),
+    "p3": conv(3, 1, 32) + conv(3, 32, 64) + dense(5 * 5 * 64, 128) + dense(128, 10),
+    "p4": dense(784, 128) + dense(128, 64) + dense(64, 10),
+}
+
+
+def test_p4_has_the_published_number_of_parameters():
+    assert PARAMETERS["p4"] == 109_386
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_parameters_agree_with_arithmetic(name):
+    assert RECIPES[name].build().count_params() == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_network_gives_ten_probabilities(name, data):
+    y_prob = RECIPES[name].build()(model_input(data.x_train[:3])).numpy()
+    assert y_prob.shape == (3, 10)
+    assert y_prob.sum(axis=1) == pytest.approx(1)
+
+
+def test_stated_settings_are_kept():
+    p2, p4 = RECIPES["p2"], RECIPES["p4"]
+    assert (p2.epochs, p2.validation, p2.claims["accuracy"]) == (10, 0.2, 0.9777)
+    assert (p4.epochs, p4.batch_size) == (20, 128)
+    assert {(r.optimizer, r.loss) for r in (p2, p4)} == {("adam", "categorical_crossentropy")}
+
+
+@pytest.mark.parametrize(("name", "hint"), [("P3", "p3"), ("mlp", "there are p0"), ("pp4", "p4")])
+def test_unknown_recipe_names_the_near_misses(name, hint):
+    with pytest.raises(ValueError, match=hint):
+        get_recipe(name)

@@ -1,0 +1,138 @@
+"""Training: it repeats, it is kept whole or not at all, and it is what Keras would do."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from digitlib.data import Digits, model_input, one_hot
+from digitlib.recipes import Recipe
+from digitlib.training import fit, train, train_many
+
+
+def tiny_network():
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10, activation="softmax")]
+    )
+
+
+TINY = Recipe("tiny", "a test", "none", tiny_network, epochs=2, batch_size=32, validation=0.25)
+
+
+@pytest.fixture(scope="module")
+def few(sample):
+    """400 training and 100 test images."""
+    return Digits("few", sample.x_train[:400], sample.y_train[:400], sample.x_test[:100],
+                  sample.y_test[:100], is_sample=True)  # fmt: skip
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_seed_fixes_the_run_and_another_seed_changes_it(few, tmp_path, monkeypatch):
+    first, second, other = [], [], []
+    for runs, place, seed in ((first, "a", 3), (second, "b", 3), (other, "c", 4)):
+        monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / place))
+        runs.append(train(TINY, few, seed))
+    assert np.array_equal(first[0].y_prob, second[0].y_prob)
+    assert not np.array_equal(first[0].y_prob, other[0].y_prob)
+    losses = [run.history.loss.tolist() for run in (first[0], second[0], other[0])]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_runs_are_kept_and_a_change_of_recipe_data_or_seed_makes_a_new_one(few, cache):
+    runs = train_many([TINY, dataclasses.replace(TINY, epochs=1)], few, [0, 1])
+    assert [(run.seed, len(run.history)) for run in runs] == [(0, 2), (1, 2), (0, 1), (1, 1)]
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+    assert np.array_equal(train(TINY, few, 1).y_prob, runs[1].y_prob)
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+
+    inverted = dataclasses.replace(few, x_train=255 - few.x_train)
+    wider = dataclasses.replace(TINY, build=lambda: keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(16), layers.Dense(10, "softmax")]
+    ))  # fmt: skip
+    train(TINY, inverted, 0)
+    train(wider, few, 0)
+    assert len(list(cache.iterdir())) == 6
+
+
+def test_run_holds_what_its_network_predicts(few, cache):
+    run = train(TINY, few, 0)
+    y_prob = run.load_model().predict(model_input(few.x_test), verbose=0)
+    np.testing.assert_allclose(run.y_prob, y_prob, atol=1e-5)
+    assert list(run.history) == ["loss", "accuracy", "seconds", "val_loss", "val_accuracy"]
+    assert run.y_pred.shape == (100,) and (run.y_pred == few.y_test).mean() > 0.3
+
+
+def test_test_set_watched_as_validation_is_called_test(few, cache):
+    run = train(dataclasses.replace(TINY, validation="test"), few, 0)
+    accuracy = (run.y_pred == few.y_test).mean()
+    assert run.history.test_accuracy.iloc[-1] == pytest.approx(accuracy)
+
+
+def test_one_epoch_is_what_keras_fit_does_in_the_same_order(few):
+    recipe = dataclasses.replace(TINY, epochs=1)
+    ours, theirs = (tiny_network() for _ in range(2))
+    theirs.set_weights(ours.get_weights())
+    for model in (ours, theirs):
+        model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    history = fit(ours, recipe, few, seed=5, show_progress=False)
+    order = np.random.default_rng(5).permutation(300)
+    x, y = model_input(few.x_train[:300])[order], one_hot(few.y_train[:300])[order]
+    expected = theirs.fit(x, y, batch_size=32, shuffle=False, verbose=0).history
+    assert history.loss[1] == pytest.approx(expected["loss"][0], rel=1e-4)
+    assert history.accuracy[1] == pytest.approx(expected["accuracy"][0])
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+TRAIN = """
+import dataclasses, resource, sys
+from digitlib.data import load_sample
+from digitlib.recipes import RECIPES
+from digitlib.training import train
+if __name__ == "__main__":
+    recipe, epochs, largest_file = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    train(dataclasses.replace(RECIPES[recipe], epochs=epochs), load_sample(), 0)
+"""
+posix = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX limits and process groups")
+
+
+def start_training(tmp_path, recipe, epochs, largest_file):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "script.py").write_text(TRAIN)
+    return subprocess.Popen(
+        [sys.executable, tmp_path / "script.py", recipe, str(epochs), str(largest_file)],
+        env=os.environ | {"DIGITLIB_CACHE": str(tmp_path / "cache")},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@posix
+def test_killed_in_the_middle_of_training_leaves_no_run(tmp_path):
+    with start_training(tmp_path, "p4", 100_000, 10**8) as process:
+        while "| 1/100000" not in (line := process.stderr.readline()):
+            assert line, "training ended before its first epoch"
+        os.killpg(process.pid, signal.SIGKILL)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@posix
+def test_full_disk_leaves_no_run(tmp_path):
+    """P2's network has 8 MB, the sample that its worker is handed 3 MB."""
+    with start_training(tmp_path, "p2", 1, 5_000_000) as process:
+        messages = process.communicate()[1]
+    assert process.returncode != 0 and "File too large" in messages
+    assert list((tmp_path / "cache").iterdir()) == []
