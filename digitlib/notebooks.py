@@ -1,0 +1,86 @@
+"""Executes notebooks in order and saves what they show, less what varies by itself."""
+
+import os
+
+import nbformat
+import pandas as pd
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from tqdm import tqdm
+
+from digitlib.files import written_whole
+
+
+def execute_notebooks(paths, is_sample):
+    """Execute notebooks in a fresh kernel each, save them, and let them write their figures.
+
+    paths : notebook files, each in a folder beside `figures/`
+    is_sample : send the executed copies to figures/sample/ and leave the originals alone
+
+    Raises RuntimeError for a cell that fails; that notebook's file stays as it was.
+    """
+    notebooks = [nbformat.read(path, as_version=4) for path in paths]
+    n_cells = sum(cell.cell_type == "code" for nb in notebooks for cell in nb.cells)
+    with tqdm(total=n_cells, unit="cell") as progress:
+        for path, notebook in zip(paths, notebooks, strict=True):
+            progress.set_description(path.stem)
+            figures = path.resolve().parents[1] / "figures"
+            os.environ["DIGITLIB_FIGURES"] = str(figures)
+            _execute(path, notebook, progress)
+            _save(notebook, figures / "sample" / path.name if is_sample else path)
+
+
+def update_readme(readme, results):
+    """Write the table of results between the two marks in a README.
+
+    results : figures/02_error_by_model.csv
+    """
+    head, _, tail = _parted(readme.read_text())
+    with written_whole(readme) as draft:
+        draft.write_text(f"{head}{results_table(pd.read_csv(results))}{tail}")
+
+
+def results_table(results):
+    """The results of the five projects as a table in Markdown."""
+    lines = ["| network | parameters | test error, mean ± sd | 95 % interval |", "|---|--:|--:|--:|"]
+    lines += [
+        f"| {row.network} | {row.parameters:,} | {row.error_mean:.2f} ± {row.error_std:.2f} % "
+        f"| {row.wilson_low:.2f} to {row.wilson_high:.2f} % |"
+        for row in results.itertuples()
+    ]
+    return "\n".join(lines)
+
+
+def _parted(text):
+    """What stands before, between and after the marks, which stay outside."""
+    begin, end = "<!-- results -->\n", "\n<!-- /results -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README.md: expected one {begin.strip()} and one {end.strip()}")
+    head, rest = text.split(begin)
+    table, tail = rest.split(end)
+    return head + begin, table, end + tail
+
+
+def _execute(path, notebook, progress):
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+        on_cell_executed=lambda **_: progress.update(),
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise RuntimeError(f"{path}: a cell failed, nothing was saved\n{error}") from error
+
+
+def _save(notebook, path):
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    notebook.metadata.language_info = {"name": "python"}
+    with written_whole(path) as draft:
+        nbformat.write(notebook, draft)
