@@ -42,7 +42,10 @@ def update_readme(readme, results):
 
 def results_table(results):
     """The results of the five projects as a table in Markdown."""
-    lines = ["| network | parameters | test error, mean ± sd | 95 % interval |", "|---|--:|--:|--:|"]
+    lines = [
+        "| network | parameters | test error, mean ± sd | 95 % interval |",
+        "|---|--:|--:|--:|",
+    ]
     lines += [
         f"| {row.network} | {row.parameters:,} | {row.error_mean:.2f} ± {row.error_std:.2f} % "
         f"| {row.wilson_low:.2f} to {row.wilson_high:.2f} % |"
@@ -61,8 +64,18 @@ def _parted(text):
     return head + begin, table, end + tail
 
 
+class _Client(NotebookClient):
+    """Shows the progress bar of a cell that runs for long behind our own."""
+
+    def output(self, outs, msg, display_id, cell_index):
+        text = msg["content"].get("text", "")
+        if "%|" in text:
+            self.progress.set_postfix_str(text.strip().split("\r")[-1].split("|")[-1])
+        return super().output(outs, msg, display_id, cell_index)
+
+
 def _execute(path, notebook, progress):
-    client = NotebookClient(
+    client = _Client(
         notebook,
         timeout=None,
         kernel_name="python3",
@@ -70,6 +83,7 @@ def _execute(path, notebook, progress):
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda **_: progress.update(),
     )
+    client.progress = progress
     try:
         client.execute()
     except CellExecutionError as error:

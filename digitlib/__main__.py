@@ -1,0 +1,162 @@
+"""The command line: python -m digitlib {recipes, train, evaluate, figures}."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main():
+    """Run the command that the arguments name; a clear line and status 1 where it cannot."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    args = _parser().parse_args()
+    try:
+        args.command(args)
+    except (ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what was finished is kept; the same command goes on from there")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m digitlib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    recipes = commands.add_parser("recipes", help="list the recipes and what their sources claim")
+    recipes.set_defaults(command=_recipes)
+
+    train = commands.add_parser("train", help="train a recipe and save the network")
+    train.add_argument("recipe", help="a name that `recipes` lists, such as p3")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--out", type=_keras_path, default="model.keras", metavar="FILE.keras")
+    train.set_defaults(command=_train)
+
+    evaluate = commands.add_parser("evaluate", help="measure a saved network on the test images")
+    evaluate.add_argument("model", type=Path, metavar="FILE.keras")
+    evaluate.add_argument("--report", type=Path, metavar="DIR", help="write a page with pictures")
+    evaluate.set_defaults(command=_evaluate)
+
+    figures = commands.add_parser("figures", help="execute the notebooks and write figures/")
+    figures.add_argument("notebooks", nargs="*", type=Path, help="default: all, in order")
+    figures.set_defaults(command=_figures)
+    return parser
+
+
+def _keras_path(text):
+    if not text.endswith(".keras"):
+        raise argparse.ArgumentTypeError(f"{text}: Keras saves to a name that ends in .keras")
+    return Path(text)
+
+
+def _recipes(args):
+    from digitlib.recipes import RECIPES
+
+    for recipe in RECIPES.values():
+        claims = ", ".join(f"{name} {value:.4g}" for name, value in recipe.claims.items())
+        print(f"{recipe.name}  {recipe.title}, {recipe.build().count_params():,} parameters")
+        print(f"    source   {recipe.source}")
+        print(f"    claims   {claims or 'no numbers'}")
+        print(
+            f"    training {recipe.epochs} epochs, batches of {recipe.batch_size}, "
+            f"{recipe.optimizer}, validation: {recipe.validation}"
+        )
+        print(f"    choices  {recipe.choices}\n")
+
+
+def _train(args):
+    import shutil
+
+    import matplotlib.pyplot as plt
+
+    from digitlib.data import load_mnist
+    from digitlib.files import written_whole
+    from digitlib.plotting import plot_training_curves, save_figure, use_style
+    from digitlib.recipes import get_recipe
+    from digitlib.training import train
+
+    recipe, data = get_recipe(args.recipe), load_mnist()
+    run = train(recipe, data, args.seed)
+    run.load_model().summary()
+    print(run.history.round(4).to_string(), end="\n\n")
+    _print_metrics(data, run.y_pred)
+
+    with written_whole(args.out) as draft:
+        shutil.copyfile(run.path / "model.keras", draft)
+    use_style()
+    fig, axes = plt.subplots(1, 2)
+    for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
+        plot_training_curves([run.history], metric=metric, ax=ax)
+    name = f"{args.out.stem}_training"
+    save_figure(fig, run.history, name, data=data, seeds=[run.seed], folder=args.out.parent)
+    print(f"wrote {args.out}, {name}.png and {name}.csv")
+
+
+def _evaluate(args):
+    import keras
+    import numpy as np
+    import pandas as pd
+
+    from digitlib.data import load_mnist, model_input
+    from digitlib.plotting import plot_digits, save_figure, use_style
+    from digitlib.report import write_report
+
+    if not args.model.is_file():
+        raise FileNotFoundError(f"{args.model}: no such file; `train` writes one")
+    data = load_mnist()
+    try:
+        model = keras.saving.load_model(args.model)
+        y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{args.model}: not a Keras network that reads 28 x 28 digits") from error
+    if y_prob.shape != (len(data.x_test), 10):
+        raise ValueError(f"{args.model}: expected 10 probabilities an image, got {y_prob.shape}")
+    y_pred = y_prob.argmax(axis=1)
+    _print_metrics(data, y_pred)
+
+    first_errors = np.flatnonzero(y_pred != data.y_test)[:20]
+    shown = np.concatenate([np.arange(20), first_errors])
+    y_true, y_pred, images = data.y_test[shown], y_pred[shown], data.x_test[shown]
+    use_style()
+    axes = plot_digits(images, y_true=y_true, y_pred=y_pred)
+    table = pd.DataFrame({"test_index": shown, "y_true": y_true, "y_pred": y_pred})
+    name = f"{args.model.stem}_predictions"
+    save_figure(axes[0].figure, table, name, data=data, folder=args.model.parent)
+    print(f"wrote {name}.png and {name}.csv: the first 20 test images, then the first errors")
+    if args.report:
+        page = write_report(
+            y_prob, data, args.report, title=f"How well does {args.model.name} read?"
+        )
+        print(f"wrote {page} with its pictures and tables")
+
+
+def _print_metrics(data, y_pred):
+    from digitlib.evaluation import metrics
+
+    print(f"{data.name}, {len(y_pred):,} test images (precision, recall, F1: mean over digits)")
+    for name, value in metrics(data.y_test, y_pred).items():
+        print(f"    {name:9}  {value:.4f}")
+
+
+def _figures(args):
+    from digitlib.data import load_mnist
+    from digitlib.notebooks import execute_notebooks, update_readme
+
+    notebooks = args.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
+    if not notebooks:
+        raise FileNotFoundError("notebooks/: no notebook here; run this in the repository's root")
+    if folder := os.environ.get("DIGITLIB_DATA"):
+        os.environ["DIGITLIB_DATA"] = str(Path(folder).resolve())
+    data = load_mnist()
+    os.environ["DIGITLIB_DATASET"] = "sample" if data.is_sample else "mnist"
+    execute_notebooks(notebooks, data.is_sample)
+    if data.is_sample:
+        print("wrote figures/sample/ from the embedded sample; nothing else was touched")
+        return
+    results = Path("figures/02_error_by_model.csv")
+    if results.exists():
+        update_readme(Path("README.md"), results)
+    print("wrote figures/, the outputs in notebooks/ and the table in README.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The command line, as a user types it."""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from digitlib.recipes import RECIPES
+
+
+@pytest.fixture(scope="module")
+def digitlib(tmp_path_factory):
+    """Runs a command on the sample in an empty folder."""
+    folder = tmp_path_factory.mktemp("user")
+    env = os.environ | {"DIGITLIB_DATASET": "sample", "DIGITLIB_CACHE": str(folder / "cache")}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "digitlib", *arguments]
+        return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+    run.folder = folder
+    return run
+
+
+def test_help_comes_without_heavy_imports():
+    code = "import sys, digitlib.__main__; print({'tensorflow', 'pandas'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n"
+
+
+def test_recipes_lists_them_all(digitlib):
+    done = digitlib("recipes")
+    assert done.returncode == 0
+    for recipe in RECIPES.values():
+        assert recipe.title in done.stdout and recipe.source in done.stdout
+    assert "109,386 parameters" in done.stdout and "claims   accuracy 0.9777" in done.stdout
+
+
+def test_train_then_evaluate(digitlib):
+    trained = digitlib("train", "p4", "--seed", "1", "--out", "mine.keras")
+    assert trained.returncode == 0, trained.stderr
+    assert "109,386" in trained.stdout and "20" in trained.stdout  # summary, history
+    evaluated = digitlib("evaluate", "mine.keras")
+    assert evaluated.returncode == 0, evaluated.stderr
+    metrics = [line for line in evaluated.stdout.splitlines() if line.startswith("    ")]
+    assert [line.split()[0] for line in metrics] == ["accuracy", "precision", "recall", "f1"]
+    assert all(line in trained.stdout for line in metrics)
+    assert 0.85 < float(metrics[0].split()[1]) < 0.99
+    figures = digitlib.folder / "sample"
+    assert len(pd.read_csv(figures / "mine_training.csv")) == 20
+    predictions = pd.read_csv(figures / "mine_predictions.csv")
+    assert len(predictions) == 40 and (predictions.y_true != predictions.y_pred)[20:].all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "P3"], "did you mean p3"),
+        (["train", "p3", "--out", "model.h5"], "ends in .keras"),
+        (["evaluate", "absent.keras"], "absent.keras: no such file"),
+        (["evaluate", "text.keras"], "text.keras: not a Keras network"),
+        (["figures"], "repository's root"),
+    ],
+)
+def test_mistakes_get_one_clear_line(digitlib, arguments, message):
+    (digitlib.folder / "text.keras").write_text("not a zip")
+    done = digitlib(*arguments)
+    assert done.returncode != 0
+    assert message in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,95 @@
+"""Figures: kept with their numbers, their origin, and whole."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from digitlib.data import Digits
+from digitlib.plotting import plot_digits, plot_training_curves, save_figure, use_style
+
+matplotlib.use("Agg")
+TABLE = pd.DataFrame({"digit": [0, 1], "share": [0.123456789, 0.5]})
+
+
+@pytest.fixture
+def full(sample):
+    """A few images that do not count as the sample."""
+    return Digits("MNIST", *(getattr(sample, part)[:9] for part in sample.__match_args__[1:5]))
+
+
+@pytest.fixture(autouse=True)
+def figures(tmp_path, monkeypatch):
+    use_style()
+    monkeypatch.setenv("DIGITLIB_FIGURES", str(tmp_path))
+    yield tmp_path
+    plt.close("all")
+
+
+def test_picture_and_numbers_are_kept_with_their_origin(full, figures):
+    fig, ax = plt.subplots()
+    ax.bar(TABLE.digit, TABLE.share)
+    save_figure(fig, TABLE, "09_test", data=full, seeds=[0, 7])
+    assert sorted(path.name for path in figures.iterdir()) == ["09_test.csv", "09_test.png"]
+    assert (figures / "09_test.csv").read_bytes() == b"digit,share\n0,0.123457\n1,0.5\n"
+    about = Image.open(figures / "09_test.png").text
+    assert full.sha256 in about["Data"] and about["Seeds"] == "0 7"
+    assert "tensorflow 2." in about["Software"]
+
+
+def test_same_figure_is_the_same_bytes(full, figures):
+    contents = []
+    for _ in range(2):
+        fig, ax = plt.subplots()
+        ax.plot([1, 2])
+        save_figure(fig, TABLE, "09_test", data=full)
+        contents.append([path.read_bytes() for path in sorted(figures.iterdir())])
+    assert contents[0] == contents[1]
+
+
+def test_sample_figure_says_so_and_stays_apart(sample, figures):
+    fig = plt.figure()
+    save_figure(fig, TABLE, "09_test", data=sample)
+    assert [path.name for path in figures.iterdir()] == ["sample"]
+    assert any("embedded sample" in text.get_text() for text in fig.texts)
+
+
+def test_failed_save_leaves_the_old_figure_whole(full, figures, monkeypatch):
+    fig = plt.figure()
+    save_figure(fig, TABLE, "09_test", data=full)
+    before = {path.name: path.read_bytes() for path in figures.iterdir()}
+
+    def full_disk(path, **_):
+        path.write_bytes(b"half a pic")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fig, "savefig", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_figure(fig, TABLE * 2, "09_test", data=full)
+    assert {path.name: path.read_bytes() for path in figures.iterdir()} == before
+
+
+def test_wrong_predictions_are_named(full):
+    y_pred = full.y_train.copy()
+    y_pred[4] = 9
+    titles = [
+        ax.get_title() for ax in plot_digits(full.x_train, y_true=full.y_train, y_pred=y_pred)
+    ]
+    assert titles == ["0", "1", "2", "3", "4, read as 9", "5", "6", "7", "8"]
+
+
+def test_grid_shows_the_images_in_order(full):
+    axes = plot_digits(full.x_train, n_columns=4)
+    assert len(axes) == 9
+    for ax, image in zip(axes, full.x_train, strict=True):
+        assert np.array_equal(ax.images[0].get_array(), image)
+
+
+@pytest.mark.parametrize(("watched", "label"), [("val", "validation"), ("test", "test")])
+def test_curves_are_named_after_what_is_watched(watched, label):
+    history = pd.DataFrame({"loss": [2, 1], f"{watched}_loss": [3, 2]}, index=[1, 2])
+    ax = plot_training_curves([history, history])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training", label]
+    assert len(ax.lines) == 4
