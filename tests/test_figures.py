@@ -1,0 +1,88 @@
+"""The figures that the notebooks have just drawn against those in figures/."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from nbval.plugin import IPyNbCell
+from notebook_outputs import picture_distance
+
+COMMITTED = Path(__file__).parents[1] / "figures"
+EXACT = 1e-4  # relative; what does not depend on training
+
+# Absolute tolerance by figure and column where training makes the numbers, which moves a little
+# between kinds of processors as it does between seeds. A column of None is not compared.
+TOLERANCES = {
+    "01_embedding": {"x": None, "y": None, "stranger": None},  # t-SNE: the map is compared by eye
+    "02_training_curves": {
+        "loss": 0.1,
+        "accuracy": 0.03,
+        "val_loss": 0.1,
+        "val_accuracy": 0.02,
+        "test_loss": 0.1,
+        "test_accuracy": 0.02,
+    },
+    "02_error_by_model": dict.fromkeys(
+        ["error_mean", "error_std", "wilson_low", "wilson_high"], 0.4
+    ),
+    "02_claimed_vs_measured": {"measured": 0.4, "reach": 0.8},
+    "02_sample_predictions": dict.fromkeys(["test_index", "y_true", "y_pred"]),
+    "02_paired": {
+        "both_right": 100,
+        "only_mlp_right": 50,
+        "only_cnn_right": 100,
+        "both_wrong": 50,
+        "p_value": 1e-6,
+    },
+    "02_permuted_pixels": {"error": 1.0},
+}
+
+
+@pytest.fixture(params=sorted(path.stem for path in COMMITTED.glob("*.csv")))
+def figure(request):
+    """A figure's name, if its notebook was executed in this session."""
+    notebook = request.param[:2]
+    cells = (item for item in request.session.items if isinstance(item, IPyNbCell))
+    if not any(cell.path.name.startswith(notebook) for cell in cells):
+        pytest.skip(f"notebook {notebook} is not part of this session")
+    return request.param
+
+
+def test_numbers_are_those_committed(figure, data, drawn):
+    new, old = (pd.read_csv(folder / f"{figure}.csv") for folder in (drawn, COMMITTED))
+    assert list(new) == list(old)
+    if data.is_sample:
+        return
+    assert len(new) == len(old)
+    if "seconds" in figure:
+        return
+    for column, tolerance in compared_columns(figure, old):
+        if tolerance is EXACT and pd.api.types.is_numeric_dtype(old[column]):
+            pd.testing.assert_series_equal(new[column], old[column], rtol=EXACT, check_dtype=False)
+        elif tolerance is EXACT:
+            assert new[column].tolist() == old[column].tolist(), column
+        else:
+            assert (new[column] - old[column]).abs().max() <= tolerance, column
+
+
+def compared_columns(figure, table):
+    tolerances = TOLERANCES.get(figure, {})
+    return [(c, tolerances.get(c, EXACT)) for c in table if tolerances.get(c, EXACT) is not None]
+
+
+def test_picture_is_the_one_committed(figure, data, drawn):
+    new, old = ((folder / f"{figure}.png").read_bytes() for folder in (drawn, COMMITTED))
+    if not data.is_sample and "seconds" not in figure:
+        assert picture_distance(new, old) <= (40 if figure in TOLERANCES else 1)
+
+
+def test_every_picture_has_its_numbers():
+    pictures, tables = ({path.stem for path in COMMITTED.glob(f"*.{e}")} for e in ("png", "csv"))
+    assert pictures == tables != set()
+
+
+@pytest.fixture
+def drawn(data):
+    """Where the notebooks under test put their figures."""
+    return Path(os.environ["DIGITLIB_FIGURES"], "sample" if data.is_sample else "")
