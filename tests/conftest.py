@@ -29,6 +29,7 @@ def pytest_unconfigure():
 
 
 DATA = pytest.StashKey()
+SLOW = ("test_command_line.py", "test_notebooks.py", "test_training.py")  # start processes
 
 
 def cell_tags(item):
@@ -49,10 +50,10 @@ class NotebookRules:
 
 
 def _turn(item):
-    """Fast tests first, then the notebooks, then what judges the figures that they wrote."""
+    """Fast tests first, then slow ones, then notebooks, then what judges their figures."""
     if isinstance(item, IPyNbCell):
-        return 1
-    return 2 if item.path.name == "test_figures.py" else 0
+        return 2
+    return {"test_figures.py": 3}.get(item.path.name, int(item.path.name in SLOW))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def test_table_is_that_of_the_results():
 
 def test_update_replaces_the_table_and_nothing_else(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(re.sub(r"\| P2.*\n", "| P2 | something old |\n", README))
+    readme.write_text(re.sub(r"\| P2: .*\n", "| P2: something old |\n", README))
     update_readme(readme, ROOT / "figures" / "02_error_by_model.csv")
     assert readme.read_text() == README
 
