@@ -11,6 +11,9 @@ from notebook_outputs import Output
 
 from digitlib.data import load_mnist, load_sample
 
+DATA = pytest.StashKey()
+SLOW = ("test_command_line.py", "test_notebooks.py", "test_training.py")  # start processes
+
 
 def pytest_configure(config):
     if folder := os.environ.get("DIGITLIB_DATA"):
@@ -21,18 +24,15 @@ def pytest_configure(config):
     config.stash[DATA] = data
     os.environ["DIGITLIB_FIGURES"] = tempfile.mkdtemp(prefix="digitlib-figures-")
     config.pluginmanager.register(NotebookRules())
-    IPyNbCell.sanitize = lambda cell, text: Output.of(text, "trained" in cell_tags(cell))
+    # What nbval has sanitized it compares by ==, so this is where to say what counts as equal.
+    IPyNbCell.sanitize = lambda cell, text: Output.of(text, "trained" in tags(cell))
 
 
 def pytest_unconfigure():
     shutil.rmtree(os.environ["DIGITLIB_FIGURES"], ignore_errors=True)
 
 
-DATA = pytest.StashKey()
-SLOW = ("test_command_line.py", "test_notebooks.py", "test_training.py")  # start processes
-
-
-def cell_tags(item):
+def tags(item):
     return item.cell.metadata.get("tags", [])
 
 
