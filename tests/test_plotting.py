@@ -8,7 +8,16 @@ import pytest
 from PIL import Image
 
 from digitlib.data import Digits
-from digitlib.plotting import plot_digits, plot_training_curves, save_figure, use_style
+from digitlib.evaluation import reliability_table, risk_coverage
+from digitlib.plotting import (
+    plot_confusion_matrix,
+    plot_digits,
+    plot_reliability_diagram,
+    plot_risk_coverage,
+    plot_training_curves,
+    save_figure,
+    use_style,
+)
 
 matplotlib.use("Agg")
 TABLE = pd.DataFrame({"digit": [0, 1], "share": [0.123456789, 0.5]})
@@ -93,3 +102,62 @@ def test_curves_are_named_after_what_is_watched(watched, label):
     ax = plot_training_curves([history, history])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training", label]
     assert len(ax.lines) == 4
+
+
+Y_TRUE = np.array([0, 0, 0, 1, 1, 9])
+Y_PRED = np.array([0, 0, 1, 1, 1, 0])
+
+
+def test_confusion_matrix_counts_right_and_wrong_and_leaves_zeros_blank():
+    ax = plot_confusion_matrix(Y_TRUE, Y_PRED)
+    cells = {(text.get_position()[::-1]): text.get_text() for text in ax.texts}
+    assert cells == {(0, 0): "2", (0, 1): "1", (1, 1): "2", (9, 0): "1"}
+
+
+def test_only_errors_of_the_confusion_matrix_have_colour():
+    shown = plot_confusion_matrix(Y_TRUE, Y_PRED).images[0].get_array()
+    assert np.argwhere(~shown.mask).tolist() == [[0, 1], [9, 0]]
+
+
+@pytest.mark.parametrize(
+    ("normalize", "nine_as_zero"), [("true", "100.0"), ("pred", "33.3"), ("all", "16.7")]
+)
+def test_normalized_confusion_matrix_shows_percent(normalize, nine_as_zero):
+    ax = plot_confusion_matrix(Y_TRUE, Y_PRED, normalize=normalize)
+    (text,) = (text for text in ax.texts if text.get_position() == (0, 9))
+    assert text.get_text() == nine_as_zero
+
+
+def test_confusion_matrix_without_errors_is_drawn():
+    ax = plot_confusion_matrix(Y_TRUE, Y_TRUE)
+    ax.figure.canvas.draw()
+    assert [text.get_text() for text in ax.texts] == ["3", "2", "1"]
+
+
+def probabilities(confidence, y_pred):
+    y_prob = np.repeat((1 - np.array(confidence))[:, np.newaxis] / 9, 10, axis=1)
+    y_prob[np.arange(len(y_pred)), y_pred] = confidence
+    return y_prob
+
+
+def test_reliability_diagram_shows_the_bins_that_are_not_empty():
+    y_prob = probabilities([0.95, 0.95, 0.55, 0.95, 0.95, 0.55], Y_PRED)
+    ax = plot_reliability_diagram(reliability_table(Y_TRUE, y_prob, n_bins=10), label="model")
+    points = ax.containers[0].lines[0].get_xydata()
+    np.testing.assert_allclose(points, [(55, 0), (95, 100)])
+    assert ax.get_legend_handles_labels()[1] == ["model"]
+
+
+def test_risk_coverage_shows_what_declining_leaves():
+    y_prob = probabilities([0.9, 0.8, 0.5, 0.9, 0.8, 0.6], Y_PRED)
+    (line,) = plot_risk_coverage(risk_coverage(Y_TRUE, y_prob)).lines
+    expected = [(400 / 6, 0), (200 / 6, 0), (100 / 6, 20), (0, 200 / 6)]
+    np.testing.assert_allclose(line.get_xydata(), expected, atol=1e-9)
+
+
+def test_plots_are_drawn_where_the_caller_says():
+    y_prob = probabilities([0.9, 0.8, 0.5, 0.9, 0.8, 0.6], Y_PRED)
+    axes = plt.subplots(1, 3)[1]
+    assert plot_confusion_matrix(Y_TRUE, Y_PRED, ax=axes[0]) is axes[0]
+    assert plot_reliability_diagram(reliability_table(Y_TRUE, y_prob), ax=axes[1]) is axes[1]
+    assert plot_risk_coverage(risk_coverage(Y_TRUE, y_prob), ax=axes[2]) is axes[2]

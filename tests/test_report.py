@@ -1,0 +1,119 @@
+"""The report: it holds the numbers that `metrics` gives, and all that it links to is there."""
+
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import keras
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from keras import layers
+
+from digitlib.data import model_input, one_hot
+from digitlib.evaluation import metrics, per_class_metrics, wilson_interval
+from digitlib.report import write_report
+
+matplotlib.use("Agg")
+
+
+def network(*last):
+    return keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), *last])
+
+
+@pytest.fixture(scope="module")
+def trained(sample, tmp_path_factory):
+    """A small network, trained for a moment, as a file, and its probabilities."""
+    keras.utils.set_random_seed(0)
+    model = network(layers.Dense(10, activation="softmax"))
+    model.compile(optimizer="adam", loss="categorical_crossentropy")
+    model.fit(model_input(sample.x_train), one_hot(sample.y_train), epochs=2, verbose=0)
+    path = tmp_path_factory.mktemp("trained") / "tiny.keras"
+    model.save(path)
+    return path, model.predict(model_input(sample.x_test), batch_size=1000, verbose=0)
+
+
+@pytest.fixture
+def page(trained, sample, tmp_path):
+    return write_report(trained[1], sample, tmp_path, title="a < b")
+
+
+class Links(HTMLParser):
+    """What a page links to or loads."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("href", "src")]
+
+
+def test_report_holds_the_numbers_of_metrics(trained, sample, page):
+    y_true, y_pred = sample.y_test, trained[1].argmax(axis=1)
+    table = pd.read_csv(page.with_name("metrics.csv"), index_col="metric")
+    for name, value in metrics(y_true, y_pred).items():
+        assert table.value[name] == pytest.approx(value, abs=1e-5)
+        assert f"{value:.4f}" in page.read_text()
+    low, high = wilson_interval((y_true == y_pred).sum(), len(y_true))
+    assert f"({low:.4f} to {high:.4f})" in page.read_text()
+    per_class = pd.read_csv(page.with_name("per_class.csv"), index_col="digit")
+    pd.testing.assert_frame_equal(per_class, per_class_metrics(y_true, y_pred), rtol=1e-5)
+    confusion = pd.read_csv(page.with_name("confusion.csv"), index_col="y_true")
+    assert np.trace(confusion) == (y_true == y_pred).sum()
+
+
+def test_everything_linked_lies_beside_the_page(page):
+    links = Links(page.read_text()).found
+    assert len(links) == len(set(links)) == 10  # six tables and four pictures
+    assert {page.with_name(link) for link in links} == set(page.parent.iterdir()) - {page}
+
+
+def test_report_on_the_sample_stays_apart_and_title_is_escaped(page, tmp_path):
+    assert page.parent == tmp_path / "sample"
+    assert "<h1>a &lt; b</h1>" in page.read_text() and "MNIST sample" in page.read_text()
+
+
+def test_errors_come_with_the_surest_first(page):
+    errors = pd.read_csv(page.with_name("confident_errors.csv"))
+    assert len(errors) == 20 and errors.confidence.is_monotonic_decreasing
+    assert (errors.y_true != errors.y_pred).all()
+
+
+def test_network_without_errors_has_a_report(sample, tmp_path):
+    page = write_report(one_hot(sample.y_test), sample, tmp_path, title="perfect")
+    assert len(pd.read_csv(page.with_name("confident_errors.csv"))) == 0
+    assert all(page.with_name(link).exists() for link in Links(page.read_text()).found)
+
+
+def evaluate(*arguments):
+    command = [sys.executable, "-m", "digitlib", "evaluate", *arguments]
+    env = os.environ | {"DIGITLIB_DATASET": "sample"}
+    return subprocess.run(command, env=env, capture_output=True, text=True)
+
+
+def test_command_writes_the_report(trained, tmp_path):
+    done = evaluate(trained[0], "--report", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    page = tmp_path / "report" / "sample" / "report.html"
+    assert str(page) in done.stdout and "tiny.keras" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (
+            layers.Dense(5, activation="softmax"),
+            "expected 10 probabilities an image, got (1000, 5)",
+        ),
+        (layers.Dense(10), "expected probabilities that sum to 1"),
+    ],
+)
+def test_network_of_another_kind_gets_a_clear_error(last, message, tmp_path):
+    network(last).save(tmp_path / "other.keras")
+    done = evaluate(tmp_path / "other.keras", "--report", tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr and "Traceback" not in done.stderr
