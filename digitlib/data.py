@@ -77,9 +77,9 @@ def model_input(images):
     return (images / np.float32(255))[..., np.newaxis]
 
 
-def one_hot(labels):
-    """Labels 0 to 9, shape (n,), as float32 rows with a single one, shape (n, 10)."""
-    return np.eye(10, dtype=np.float32)[labels]
+def one_hot(labels, n_classes=10):
+    """Labels from 0, shape (n,), as float32 rows with a single one, shape (n, n_classes)."""
+    return np.eye(n_classes, dtype=np.float32)[labels]
 
 
 def load_mnist():

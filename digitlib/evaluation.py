@@ -1,9 +1,8 @@
-"""Numbers from labels and predictions: metrics, intervals, paired tests, calibration.
+"""Numbers from labels and predictions: metrics, intervals, paired tests.
 
-Everywhere, `y_true` and `y_pred` are digits, 0 to 9, shape (n,), and `y_prob` holds
-probabilities, shape (n, 10), each row summing to one. Anything else raises a ValueError that
-names the argument and the value. An interval covers 95 %, and what is random repeats with its
-`seed`. Errors, risks and calibration errors are fractions, not percent.
+Everywhere, `y_true` and `y_pred` are digits, 0 to 9, shape (n,). Anything else raises a
+ValueError that names the argument and the value. An interval covers 95 %, and what is random
+repeats with its `seed`. Errors are fractions, not percent.
 """
 
 from itertools import combinations
@@ -38,7 +37,7 @@ def metrics(y_true, y_pred):
 
     Precision is NaN where a digit is never predicted. ValueError for a digit without an image.
     """
-    y_true, y_pred = _checked(y_true=y_true, y_pred=y_pred)
+    y_true, y_pred = checked(y_true=y_true, y_pred=y_pred)
     scores = [scores.mean() for scores in _precision_recall_f1(y_true, y_pred)]
     names = ["accuracy", "precision", "recall", "f1"]
     return pd.Series([(y_true == y_pred).mean(), *scores], index=names)
@@ -55,7 +54,7 @@ def per_class_metrics(y_true, y_pred):
     """
     from sklearn.metrics import confusion_matrix
 
-    y_true, y_pred = _checked(y_true=y_true, y_pred=y_pred)
+    y_true, y_pred = checked(y_true=y_true, y_pred=y_pred)
     precision, recall, f1 = _precision_recall_f1(y_true, y_pred)
     confusion = confusion_matrix(y_true, y_pred, labels=DIGITS)
     right, n_true, n_pred = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
@@ -104,7 +103,7 @@ def bootstrap_error(y_true, y_preds, *, n_draws=1000, seed=0):
     seed_draws = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_draws)
     image_draws = rng.multinomial(n, n_images / n, size=n_draws)
     errors = (seed_draws @ kinds * image_draws).sum(axis=1) / wrong.size
-    return Estimate(float(wrong.mean()), *_quantiles(errors))
+    return Estimate(float(wrong.mean()), *central_95(errors))
 
 
 def error_variance(y_true, y_preds):
@@ -146,7 +145,7 @@ def mcnemar(y_true, y_pred_a, y_pred_b):
     Source: McNemar (1947), "Note on the sampling error of the difference between correlated
     proportions or percentages".
     """
-    y_true, y_pred_a, y_pred_b = _checked(y_true=y_true, y_pred_a=y_pred_a, y_pred_b=y_pred_b)
+    y_true, y_pred_a, y_pred_b = checked(y_true=y_true, y_pred_a=y_pred_a, y_pred_b=y_pred_b)
     return _mcnemar(y_pred_a == y_true, y_pred_b == y_true)
 
 
@@ -191,137 +190,6 @@ def holm(p_values):
     return corrected
 
 
-def nll(y_true, y_prob):
-    """The mean negative log-likelihood of the true digits, in nats; 0 is perfect."""
-    from sklearn.metrics import log_loss
-
-    y_true, y_prob = _checked(y_true=y_true, y_prob=y_prob)
-    return float(log_loss(y_true, _normalised(y_prob), labels=DIGITS))
-
-
-def brier(y_true, y_prob):
-    """The mean squared distance of the probabilities from the truth, 0 (perfect) to 2.
-
-    Source: Brier (1950), "Verification of forecasts expressed in terms of probability".
-    """
-    from sklearn.metrics import brier_score_loss
-
-    y_true, y_prob = _checked(y_true=y_true, y_prob=y_prob)
-    y_prob = _normalised(y_prob)
-    return float(brier_score_loss(y_true, y_prob, labels=DIGITS, scale_by_half=False))
-
-
-def reliability_table(y_true, y_prob, *, n_bins=15):
-    """Confidence, the largest probability, against accuracy; a row for each bin of confidence.
-
-    Returns the columns above and up_to (the bin's edges), n, confidence (its mean), accuracy,
-    accuracy_low and accuracy_high (Wilson); NaN where the bin is empty.
-    """
-    confidence, right, bins = _confidence_right_bins(y_true, y_prob, n_bins)
-    edges = np.linspace(0, 1, n_bins + 1)
-    n, n_right = np.bincount(bins, minlength=n_bins), np.bincount(bins[right], minlength=n_bins)
-    table = pd.DataFrame({"above": edges[:-1], "up_to": edges[1:], "n": n})
-    table["confidence"] = np.bincount(bins, confidence, n_bins) / table["n"]
-    table["accuracy"] = n_right / table["n"]
-    table["accuracy_low"], table["accuracy_high"] = wilson_interval(n_right, n)
-    return table
-
-
-def ece(y_true, y_prob, *, n_bins=15):
-    """The expected calibration error: the mean distance of accuracy from confidence, 0 to 1.
-
-    A perfectly calibrated model does not show 0 on finitely many images: see `calibrated_ece`.
-    Source: Guo et al. (2017), "On calibration of modern neural networks".
-    """
-    confidence, right, bins = _confidence_right_bins(y_true, y_prob, n_bins)
-    return _ece(right - confidence, bins)
-
-
-def bootstrap_ece(y_true, y_prob, *, n_bins=15, n_draws=1000, seed=0):
-    """The ECE as an `Estimate` for other images.
-
-    Chance adds to every ECE, and twice to a redrawn one, so that the quantiles lie too high: the
-    interval is the basic bootstrap's, which takes that off again, and may lie below the value.
-    In simulations of 10,000 images it covers 93 % where the true ECE is 0.0024 or more, but 52 %
-    where it is 0: whether a model is calibrated is for `calibrated_ece` to say.
-    Source: Davison and Hinkley (1997), "Bootstrap methods and their application", section 5.2.
-    """
-    confidence, right, bins = _confidence_right_bins(y_true, y_prob, n_bins)
-    gaps, n = right - confidence, len(bins)
-    rng = np.random.default_rng(seed)
-    redrawn = (rng.integers(n, size=n) for _ in range(n_draws))
-    value = _ece(gaps, bins)
-    low, high = _quantiles([_ece(gaps[images], bins[images]) for images in redrawn])
-    return Estimate(value, max(0.0, 2 * value - high), max(0.0, 2 * value - low))
-
-
-def calibrated_ece(y_prob, *, n_bins=15, n_draws=1000, seed=0):
-    """The ECE that a perfectly calibrated model with these confidences shows: mean and range.
-
-    Every draw makes each prediction right with the probability that the model gives it.
-    Source: Bröcker and Smith (2007), "Increasing the reliability of reliability diagrams".
-    """
-    (y_prob,) = _checked(y_prob=y_prob)
-    confidence, bins = _confidence_bins(y_prob, n_bins)
-    rng = np.random.default_rng(seed)
-    redrawn = (rng.random(len(bins)) < confidence for _ in range(n_draws))
-    draws = [_ece(right - confidence, bins) for right in redrawn]
-    return Estimate(float(np.mean(draws)), *_quantiles(draws))
-
-
-def fit_temperature(y_true, y_prob):
-    """The temperature that minimises the NLL, to be fitted on validation data.
-
-    Above 1 the model is too confident. ValueError where none from 0.05 to 20 is the best: every
-    prediction is right, or they are no better than chance.
-    Source: Guo et al. (2017), "On calibration of modern neural networks".
-    """
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature):
-        return nll(y_true, apply_temperature(y_prob, np.exp(log_temperature)))
-
-    low, high = np.log([0.05, 20])
-    best = minimize_scalar(loss, bounds=(low, high)).x
-    if not low + 0.01 < best < high - 0.01:
-        raise ValueError(
-            "y_prob: no temperature from 0.05 to 20 is the best; the accuracy is "
-            f"{np.mean(np.argmax(y_prob, axis=1) == y_true)}"
-        )
-    return float(np.exp(best))
-
-
-def apply_temperature(y_prob, temperature):
-    """The probabilities that a network gives when its logits are divided by the temperature.
-
-    The logarithms of its probabilities are as good as logits: a constant in each row cancels.
-    Returns float64, shape (n, 10).
-    """
-    from scipy.special import softmax
-
-    (y_prob,) = _checked(y_prob=y_prob)
-    smallest = np.finfo(np.float32).tiny  # what a softmax in float32 cannot tell from 0
-    return softmax(np.log(np.maximum(y_prob, smallest)) / temperature, axis=1)
-
-
-def risk_coverage(y_true, y_prob):
-    """The error that remains when the model declines the images it is least sure of.
-
-    Returns a row for each confidence, highest first: threshold (accept what is at least so
-    sure), coverage (the share accepted) and risk (the error among these). The first row with
-    coverage >= 0.99 answers what remains when 1 % may be declined.
-    Source: Geifman and El-Yaniv (2017), "Selective classification for deep neural networks".
-    """
-    y_true, y_prob = _checked(y_true=y_true, y_prob=y_prob)
-    confidence, wrong = y_prob.max(axis=1), y_prob.argmax(axis=1) != y_true
-    order = np.argsort(-confidence)
-    confidence, n_wrong = confidence[order], wrong[order].cumsum()
-    last = np.flatnonzero(np.diff(confidence, append=-1))  # of those that are equally sure
-    n_accepted = last + 1
-    columns = {"threshold": confidence[last], "coverage": n_accepted / len(y_true)}
-    return pd.DataFrame(columns | {"risk": n_wrong[last] / n_accepted})
-
-
 def _precision_recall_f1(y_true, y_pred):
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -329,11 +197,6 @@ def _precision_recall_f1(y_true, y_pred):
         if digit not in y_true:
             raise ValueError(f"y_true: no image of digit {digit}, so its recall is undefined")
     return precision_recall_fscore_support(y_true, y_pred, labels=DIGITS, zero_division=np.nan)[:3]
-
-
-def _normalised(y_prob):
-    # What float32 leaves of the sums is enough for scikit-learn to warn.
-    return y_prob / y_prob.sum(axis=1, keepdims=True)
 
 
 def _mcnemar(right_a, right_b):
@@ -350,30 +213,16 @@ def _wrong(y_true, *, least=1, **argument):
         raise ValueError(f"{name}: expected {least} models or more, got {len(y_preds)}")
     items = y_preds.items() if isinstance(y_preds, dict) else enumerate(y_preds)
     named = {f"{name}[{key!r}]": y_pred for key, y_pred in items}
-    y_true, *y_preds = _checked(y_true=y_true, **named)
+    y_true, *y_preds = checked(y_true=y_true, **named)
     return np.array(y_preds) != y_true
 
 
-def _confidence_right_bins(y_true, y_prob, n_bins):
-    y_true, y_prob = _checked(y_true=y_true, y_prob=y_prob)
-    confidence, bins = _confidence_bins(y_prob, n_bins)
-    return confidence, y_prob.argmax(axis=1) == y_true, bins
-
-
-def _confidence_bins(y_prob, n_bins):
-    confidence = y_prob.max(axis=1)
-    return confidence, np.digitize(confidence, np.linspace(0, 1, n_bins + 1), right=True) - 1
-
-
-def _ece(gaps, bins):
-    return float(np.abs(np.bincount(bins, weights=gaps)).sum() / len(gaps))
-
-
-def _quantiles(draws):
+def central_95(draws):
+    """The bounds, low and high, of the middle 95 % of random draws."""
     return np.quantile(draws, [0.025, 0.975]).tolist()
 
 
-def _checked(**arrays):
+def checked(**arrays):
     """Digits, and `y_prob` as float64, in arrays of one length; ValueError for anything else."""
     checked = []
     for name, values in arrays.items():

@@ -15,6 +15,8 @@ class Recipe:
     build : gives a new, untrained network: images (n, 28, 28, 1) in [0, 1] to 10 probabilities
     validation : the last fraction of the training images held out, as Keras's validation_split
         does it; or "test" where the source watches the test set while it trains
+    optimizer : a name, or a function that gives a new Keras optimizer with its schedule
+    augment : redraws a batch of training images, float32 (n, 28, 28, 1), inside the compiled step
     claims : what the source says its network reaches on the test set
     choices : what the source leaves open, what we chose, and why
     """
@@ -28,7 +30,8 @@ class Recipe:
     validation: float | str
     claims: Mapping[str, float] = field(default_factory=dict)
     choices: str = ""
-    optimizer: str = "adam"
+    optimizer: str | Callable[[], keras.Optimizer] = "adam"
+    augment: Callable | None = None
     loss: str = "categorical_crossentropy"
 
 

@@ -85,15 +85,17 @@ def fit(model, recipe, data, seed, *, show_progress=True):
     The images stay in memory as one tensor and a whole epoch is one compiled graph, which spares
     Keras's `fit` its work in Python at every step. Shuffling follows from the seed.
     """
-    x, y = model_input(data.x_train), one_hot(data.y_train)
+    n_classes = model.output_shape[-1]
+    x, y = model_input(data.x_train), one_hot(data.y_train, n_classes)
     if recipe.validation == "test":
-        watched, x_watch, y_watch = "test", model_input(data.x_test), one_hot(data.y_test)
+        watched = "test"
+        x_watch, y_watch = model_input(data.x_test), one_hot(data.y_test, n_classes)
     else:
         n_train = round(len(x) * (1 - recipe.validation))
         watched, x_watch, y_watch = "val", x[n_train:], y[n_train:]
         x, y = x[:n_train], y[:n_train]
     model.optimizer.build(model.trainable_variables)
-    run_epoch = _compiled_epoch(model, tf.constant(x), tf.constant(y), recipe.batch_size)
+    run_epoch = _compiled_epoch(model, recipe, tf.constant(x), tf.constant(y))
     rng = np.random.default_rng(seed)
     rows = []
     title = f"{recipe.name}, seed {seed}"
@@ -108,15 +110,17 @@ def fit(model, recipe, data, seed, *, show_progress=True):
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))
 
 
-def _compiled_epoch(model, x, y, batch_size):
+def _compiled_epoch(model, recipe, x, y):
     @tf.function
     def run_epoch(order):
         loss_sum, n_right = tf.constant(0.0), tf.constant(0.0)
-        for start in tf.range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            y_batch = tf.gather(y, batch)
+        for start in tf.range(0, len(order), recipe.batch_size):
+            batch = order[start : start + recipe.batch_size]
+            x_batch, y_batch = tf.gather(x, batch), tf.gather(y, batch)
+            if recipe.augment:
+                x_batch = recipe.augment(x_batch)
             with tf.GradientTape() as tape:
-                y_prob = model(tf.gather(x, batch), training=True)
+                y_prob = model(x_batch, training=True)
                 loss = model.compute_loss(y=y_batch, y_pred=y_prob)
             model.optimizer.apply(tape.gradient(loss, model.trainable_variables))
             right = tf.argmax(y_prob, axis=1) == tf.argmax(y_batch, axis=1)
@@ -159,15 +163,18 @@ def _load_run(path):
 
 def _compiled_model(recipe):
     model = recipe.build()
-    model.compile(optimizer=recipe.optimizer, loss=recipe.loss, metrics=["accuracy"])
+    optimizer = recipe.optimizer() if callable(recipe.optimizer) else recipe.optimizer
+    model.compile(optimizer=optimizer, loss=recipe.loss, metrics=["accuracy"])
     return model
 
 
 def _run_name(recipe, data, seed):
     """Names a run after all that decides its result: recipe, seed, data, code and versions."""
     network = re.sub(r'"name": "[^"]*"', "", _compiled_model(recipe).to_json())
-    settings = [recipe.epochs, recipe.batch_size, recipe.validation, recipe.optimizer, recipe.loss]
+    settings = [recipe.epochs, recipe.batch_size, recipe.validation]
     code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(model_input)
+    if recipe.augment:
+        code += inspect.getsource(inspect.getmodule(recipe.augment))
     versions = [keras.__version__, tf.__version__, np.__version__]
     key = json.dumps([network, settings, code, versions, data.sha256, seed])
     return f"{recipe.name}-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
