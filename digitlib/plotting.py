@@ -144,6 +144,11 @@ def save_figure(fig, table, name, *, data, seeds=(), folder=None):
     }
     with written_whole(folder / f"{name}.png") as draft:
         fig.savefig(draft, format="png", metadata=provenance)
+    save_table(table, folder / f"{name}.csv")
+
+
+def save_table(table, path):
+    """Keep a DataFrame as CSV with six digits, its index only if that has a meaning."""
     named_index = not isinstance(table.index, pd.RangeIndex) or table.index.name is not None
-    with written_whole(folder / f"{name}.csv") as draft:
+    with written_whole(path) as draft:
         table.to_csv(draft, index=named_index, float_format="%.6g", lineterminator="\n")

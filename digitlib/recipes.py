@@ -34,6 +34,10 @@ class Recipe:
     augment: Callable | None = None
     loss: str = "categorical_crossentropy"
 
+    def n_fitted(self, n):
+        """How many of n training images it learns from; the last ones are held out."""
+        return n if self.validation == "test" else round(n * (1 - self.validation))
+
 
 def _network(*stack):
     return keras.Sequential([keras.Input((28, 28, 1)), *stack])

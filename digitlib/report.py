@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from digitlib import evaluation, plotting
+from digitlib import calibration, evaluation, plotting
 from digitlib.files import written_whole
 
 PAGE = Template("""<!doctype html>
@@ -41,8 +41,7 @@ def write_report(y_prob, data, folder, *, title):
         name, heading, text, table, fig = part(data, y_prob)
         if fig is None:
             content = _with_intervals(table).to_html(border=0, index_names=False)
-            with written_whole(place / f"{name}.csv") as draft:
-                table.to_csv(draft, float_format="%.6g", lineterminator="\n")
+            plotting.save_table(table, place / f"{name}.csv")
         else:
             content = f'<img src="{name}.png" alt="{heading}">'
             plotting.save_figure(fig, table, name, data=data, folder=folder)
@@ -73,10 +72,10 @@ def _metrics(data, y_prob):
     for name, share in (("accuracy", scores.accuracy), ("error", 1 - scores.accuracy)):
         interval = evaluation.wilson_interval(round(share * len(y_prob)), len(y_prob))
         table.loc[name] = [share, *interval]
-    table.loc["NLL", "value"] = evaluation.nll(data.y_test, y_prob)
-    table.loc["Brier", "value"] = evaluation.brier(data.y_test, y_prob)
-    table.loc["ECE"] = evaluation.bootstrap_ece(data.y_test, y_prob)
-    table.loc["ECE if calibrated"] = evaluation.calibrated_ece(y_prob)
+    table.loc["NLL", "value"] = calibration.nll(data.y_test, y_prob)
+    table.loc["Brier", "value"] = calibration.brier(data.y_test, y_prob)
+    table.loc["ECE"] = calibration.bootstrap_ece(data.y_test, y_prob)
+    table.loc["ECE if calibrated"] = calibration.calibrated_ece(y_prob)
     text = (
         "Precision, recall and F1 are means over the ten digits. NLL, Brier and ECE judge the "
         "probabilities, and 0 is best; a calibrated network shows the last ECE by chance."
@@ -113,14 +112,14 @@ def _confident_errors(data, y_prob):
 
 
 def _reliability(data, y_prob):
-    table = evaluation.reliability_table(data.y_test, y_prob)
+    table = calibration.reliability_table(data.y_test, y_prob)
     ax = plotting.plot_reliability_diagram(table, ax=plt.figure(figsize=(6, 4.5)).gca())
     text = "On the dashes, it is right as often as it says. Below them, it is too sure of itself."
     return "reliability", "Does it know how sure it may be?", text, table, ax.figure
 
 
 def _risk_coverage(data, y_prob):
-    table = evaluation.risk_coverage(data.y_test, y_prob)
+    table = calibration.risk_coverage(data.y_test, y_prob)
     ax = plotting.plot_risk_coverage(table, ax=plt.figure(figsize=(6, 3.5)).gca())
     after = table[table.coverage >= 0.99].iloc[0]
     share = 1 - after.coverage

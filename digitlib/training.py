@@ -91,7 +91,7 @@ def fit(model, recipe, data, seed, *, show_progress=True):
         watched = "test"
         x_watch, y_watch = model_input(data.x_test), one_hot(data.y_test, n_classes)
     else:
-        n_train = round(len(x) * (1 - recipe.validation))
+        n_train = recipe.n_fitted(len(x))
         watched, x_watch, y_watch = "val", x[n_train:], y[n_train:]
         x, y = x[:n_train], y[:n_train]
     model.optimizer.build(model.trainable_variables)
