@@ -1,0 +1,234 @@
+"""Any picture to the ink on it: load_picture opens the file, find_ink parts ink from paper."""
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+from scipy import ndimage
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+MAX_PIXELS = 25_000_000  # a 24-megapixel camera, with a margin
+MIN_SIDE = 8  # pixels; a digit needs that many to be told from another
+RULED_SIDE = 64  # pixels; smaller pictures have no room for three lines
+WORK_SIDE = 1600  # pixels; larger pictures are reduced to it while they are decoded
+
+
+class PictureError(ValueError):
+    """The source is no picture that can be read; the message says why."""
+
+
+class Picture(NamedTuple):
+    """An upright picture: `pixels`, uint8 (h, w) or (h, w, 3); `size` before any reduction."""
+
+    pixels: np.ndarray
+    size: tuple[int, int]  # width, height
+
+
+def load_picture(source) -> Picture:
+    """The picture in a path, bytes or a uint8 array, upright and at most 1600 pixels wide and high.
+
+    Reads the first frame of PNG, JPEG, WebP, BMP, GIF and TIFF in any mode, turns it by its EXIF
+    flag and puts transparency on white. Raises PictureError for what is not a picture, and for
+    pictures of less than 8 pixels a side or more than 25 megapixels, before decoding them.
+    """
+    name = str(source) if isinstance(source, str | Path) else "the picture"
+    try:
+        if isinstance(source, np.ndarray):
+            image = Image.fromarray(source)
+        else:
+            file = io.BytesIO(source) if isinstance(source, bytes) else source
+            image = Image.open(file, formats=FORMATS)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise PictureError(f"{name} is not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from error
+    width, height = image.size
+    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
+        raise PictureError(
+            f"{name} has {width} x {height} pixels; expected at least {MIN_SIDE} a side and at "
+            f"most {MAX_PIXELS // 10**6} million: crop or resize it"
+        )
+    try:
+        image = _eight_bit(image)
+        image.thumbnail((WORK_SIDE, WORK_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        turned = ImageOps.exif_transpose(image)
+    except Exception as error:  # decoders raise whatever they like on damaged files
+        raise PictureError(f"{name} is damaged and cannot be decoded: {error}") from error
+    if (turned.size[0] > turned.size[1]) != (image.size[0] > image.size[1]):
+        width, height = height, width
+    return Picture(np.asarray(_flat(turned)), (width, height))
+
+
+def _eight_bit(image):
+    """The image in a mode that Pillow can resize: L, LA, RGB, RGBA or CMYK."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        values = np.asarray(image, np.float32)
+        top = 65535 if image.mode != "F" else max(values.max(), 1e-9)
+        return Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
+    if image.mode in ("P", "PA"):
+        return image.convert("RGBA")
+    return image if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else image.convert("RGB")
+
+
+def _flat(image):
+    """The image as L or RGB, on white; on black where its ink is white itself."""
+    if image.mode in ("LA", "RGBA"):
+        image = image.convert("RGBA")
+        for paper in ("white", "black"):
+            flat = Image.alpha_composite(Image.new("RGBA", image.size, paper), image).convert("RGB")
+            if max(high - low for low, high in flat.getextrema()) > 8:
+                break
+        image = flat
+    return image if image.mode == "L" else image.convert("RGB")
+
+
+def find_ink(pixels) -> np.ndarray:
+    """How much ink each pixel holds: float32 (h, w), 0 on paper, about 1 where strokes are full.
+
+    Paper is what a square wider than the strokes fits into (a morphological opening), so shading
+    and broad shadows are paper too. The square is chosen from the strokes seen with a wide one.
+    """
+    grey = _ink_is_bright(_grey(pixels.astype(np.float32)))
+    noise = _noise(grey)
+    wide = 0.4 * max(grey.shape)
+    ink = _above_paper(grey, wide)
+    square = max(6 * _run_length(ink > 0.5 * _level(ink, noise)), 0.2 * wide)
+    if square < 0.7 * wide:
+        ink = _above_paper(grey, square)
+    ink[_frame(ink > 0.4 * _level(ink, noise))] = 0
+    level = _level(ink, noise)
+    if min(ink.shape) >= RULED_SIDE:
+        ink[_ruling(ink > 0.4 * level)] = 0
+    ink[ink < 3 * noise] = 0
+    return np.minimum(ink / level, 1)
+
+
+def _noise(grey):
+    """Standard deviation of the pixel noise, from what no straight edge or shading explains."""
+    twist = grey[1:, 1:] - grey[1:, :-1] - grey[:-1, 1:] + grey[:-1, :-1]
+    return np.median(np.abs(twist)) / 0.6745 / 2
+
+
+def _level(ink, noise):
+    """The value of a full stroke; infinite where nothing stands out from the paper."""
+    strong = ink[ink > max(4 * noise, 4)].astype(np.float64)
+    if not strong.size:
+        return np.inf
+    mean = (strong**3).sum() / (strong**2).sum()
+    return np.median(strong[strong > 0.95 * mean])
+
+
+def _run_length(mask):
+    """The median length of the horizontal and vertical runs of a mask, in pixels."""
+    runs = []
+    for lines in (mask, mask.T):
+        edges = np.flatnonzero(np.diff(np.pad(lines, ((0, 0), (1, 1))).ravel()))
+        runs.append(edges[1::2] - edges[::2])
+    runs = np.concatenate(runs)
+    return np.median(runs) if runs.size else np.inf
+
+
+def _frame(mask):
+    """What lies along the edge of the picture, such as a desk or the line of a box: a mask."""
+    labels, n = ndimage.label(mask, np.ones((3, 3)))
+    boxes = ndimage.find_objects(labels)
+    border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
+    contact = np.bincount(border, minlength=n + 1)
+    frame = [0] + [
+        contact[i + 1] > 0.75 * max(s.stop - s.start for s in boxes[i]) for i in range(n)
+    ]
+    frame = np.array(frame, bool)
+    return frame[labels] if not frame[1:].all() else np.zeros_like(mask)
+
+
+def _ruling(mask):
+    """The lines of ruled or squared paper: a mask, empty unless three lines cross the picture."""
+    return _lines(mask) | _lines(mask.T).T
+
+
+def _lines(mask):
+    height, width = mask.shape
+    y, x = np.nonzero(mask)
+    lines = np.zeros_like(mask)
+    if y.size < 2 * width:
+        return lines
+    best = (0, 0)
+    for slope in np.linspace(-0.05, 0.05, 21):
+        row = np.round(y - slope * (x - width / 2)).astype(int) + height
+        count = np.bincount(row, minlength=3 * height)
+        best = max(best, ((count**2).sum(), slope))
+    row = np.round(y - best[1] * (x - width / 2)).astype(int) + height
+    count = np.bincount(row, minlength=3 * height)
+    ruled = count > 0.7 * width
+    widths = _widths(ruled)
+    if len(widths) < 3 or np.median(widths) > 1 + 0.01 * height:
+        return lines
+    ruled = ndimage.binary_dilation(ruled)
+    lines[y, x] = ruled[row]
+    thick = int(np.median(widths)) + 1
+    crossing = ndimage.binary_opening(mask, np.ones((2 * thick + 1, 1)))
+    return lines & ~crossing
+
+
+def _widths(flags):
+    edges = np.flatnonzero(np.diff(np.pad(flags, 1)))
+    return edges[1::2] - edges[::2]
+
+
+def _grey(pixels):
+    """Colour projected on the direction in which it varies most from its surroundings, (h, w)."""
+    if pixels.ndim == 2:
+        return pixels
+    small, _ = _shrink(pixels)
+    side = max(small.shape) // 4
+    difference = (small - ndimage.uniform_filter(small, (side, side, 0))).reshape(-1, 3)
+    difference *= np.linalg.norm(difference, axis=1, keepdims=True)
+    axis = np.linalg.eigh(difference.T @ difference)[1][:, -1]
+    return pixels @ (axis / np.abs(axis).sum()).astype(np.float32)
+
+
+def _shrink(pixels):
+    """The picture averaged to at most 256 pixels a side, and how many of its pixels one is now."""
+    step = -(-max(pixels.shape) // 256)
+    mean = ndimage.uniform_filter(pixels, (step, step, 0)[: pixels.ndim], mode="nearest")
+    return mean[step // 2 :: step, step // 2 :: step], step
+
+
+def _ink_is_bright(grey):
+    """The picture or its negative: the one in which bright strokes are more.
+
+    Opening with a square of side s removes what is narrower than s. Over s squared, summed over
+    s = 2, 4, 8 ..., that area counts a stroke by how often its width goes into its length, and
+    the holes of digits, the paper between them, stains and reflections as one or two each. The rim
+    of the picture, where ink is rare, tips the balance by up to three.
+    """
+    small, _ = _shrink(grey)
+    least = max(4 * _noise(small), 4)
+    rim = -(-max(small.shape) // 28)
+    rim = np.mean(
+        [small[:rim].mean(), small[-rim:].mean(), small[:, :rim].mean(), small[:, -rim:].mean()]
+    )
+    rim = (rim - small.min()) / max(np.ptp(small), least)
+    strokes = {1: 0, -1: 0}
+    for sign in strokes:
+        for side in 2 ** np.arange(1, int(np.log2(max(small.shape)))):
+            narrow = _top_hat(sign * small, side)
+            strokes[sign] += narrow[narrow > least].sum() / side**2
+    return grey if strokes[1] * (1.5 - rim) >= strokes[-1] * (0.5 + rim) else -grey
+
+
+def _top_hat(grey, side):
+    return grey - ndimage.grey_opening(grey, (side, side), mode="nearest")
+
+
+def _above_paper(grey, side):
+    """How far each pixel is brighter than the paper, with an opening of that side in pixels."""
+    small, step = _shrink(grey)
+    side = max(3, round(side / step))
+    paper = ndimage.grey_opening(small, (side, side), mode="nearest")
+    if step > 1:
+        paper = Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR)
+    above = grey - np.asarray(paper)
+    return np.maximum(above - np.median(above), 0)
