@@ -1,4 +1,4 @@
-"""The command line: python -m digitlib {recipes, train, evaluate, figures}."""
+"""The command line: python -m digitlib {recipes, train, evaluate, predict, app, figures}."""
 
 import argparse
 import os
@@ -35,6 +35,16 @@ def _parser():
     evaluate.add_argument("model", type=Path, metavar="FILE.keras")
     evaluate.add_argument("--report", type=Path, metavar="DIR", help="write a page with pictures")
     evaluate.set_defaults(command=_evaluate)
+
+    predict = commands.add_parser("predict", help="read pictures of handwritten digits")
+    predict.add_argument("pictures", nargs="+", type=Path, metavar="FILE")
+    predict.add_argument("--json", action="store_true", help="for programs: a list of answers")
+    predict.set_defaults(command=_predict)
+
+    app = commands.add_parser("app", help="serve a page on which you write and are read")
+    app.add_argument("--host", default="127.0.0.1", help="default: reachable from here only")
+    app.add_argument("--port", type=int, default=8000)
+    app.set_defaults(command=_app)
 
     figures = commands.add_parser("figures", help="execute the notebooks and write figures/")
     figures.add_argument("notebooks", nargs="*", type=Path, help="default: all, in order")
@@ -135,6 +145,56 @@ def _print_metrics(data, y_pred):
     print(f"{data.name}, {len(y_pred):,} test images (precision, recall, F1: mean over digits)")
     for name, value in metrics(data.y_test, y_pred).items():
         print(f"    {name:9}  {value:.4f}")
+
+
+def _predict(args):
+    import json
+
+    _one_thread()
+    failed = False
+    for i, path in enumerate(args.pictures):
+        answer = _answer(path)
+        failed |= "error" in answer
+        if args.json:
+            print(",\n " if i else "[", json.dumps(answer), sep="", end="", flush=True)
+        elif "error" in answer:
+            print(f"error: {answer['error']}", file=sys.stderr)
+        else:
+            print(_line(answer), flush=True)
+    if args.json:
+        print("]")
+    sys.exit(failed)
+
+
+def _answer(path):
+    from digitlib.answer import answer
+
+    try:
+        return {"path": str(path), **answer(path)}
+    except FileNotFoundError:
+        return {"path": str(path), "error": f"{path}: no such file"}
+    except (ValueError, OSError) as error:
+        return {"path": str(path), "error": str(error)}
+
+
+def _one_thread():
+    """On images this small, threads of the linear algebra only wait for each other."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
+
+
+def _line(answer):
+    if not answer["digits"]:
+        return f"{answer['path']}  not sure: no digit found"
+    lowest = min(digit["confidence"] for digit in answer["digits"])
+    doubt = "" if answer["sure"] else "  not sure"
+    return f"{answer['path']}  {answer['text']}  {lowest:.1%}{doubt}"
+
+
+def _app(args):
+    _one_thread()
+    from digitlib.app import serve
+
+    serve(args.host, args.port)
 
 
 def _figures(args):
