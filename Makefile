@@ -5,7 +5,7 @@ ifdef DIGITLIB_DATA
 export DIGITLIB_DATA := $(abspath $(DIGITLIB_DATA))
 endif
 
-.PHONY: figures test lab lint lock clean
+.PHONY: figures test lab app lint lock clean
 
 figures: .venv/ready  ## execute every notebook and write figures/
 	$(BIN)/python -m digitlib figures
@@ -15,6 +15,9 @@ test: .venv/ready  ## unit tests, then the notebooks, then their figures against
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
+
+app: .venv/ready  ## a page on which you write a number and watch it being read
+	$(BIN)/python -m digitlib app
 
 lint: .venv/ready
 	$(BIN)/ruff check
