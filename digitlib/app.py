@@ -133,10 +133,12 @@ def _server():
 def _listen(host, port):
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         message = f"cannot listen on {host}, port {port} ({error}); name another --host or --port"
         raise OSError(message) from error
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or answers wait for 40 ms
+    return listener
 
 
 def _address(listener):

@@ -3,8 +3,8 @@
 const LONGEST = 20e6; // bytes that the server takes
 const PAUSE = 40; // milliseconds between an answer and the next question
 const CALM = 700; // milliseconds without change after which a screen reader is told
-const WIDTH = 600; // of the drawing in its own units, whatever the screen
-const PEN = 15; // stroke width in the same units
+const WIDTH = 320; // of the drawing in its own units, whatever the screen; pixels when it is sent
+const PEN = 8; // stroke width in the same units
 
 const $ = (id) => document.getElementById(id);
 const pad = $("pad");
@@ -25,7 +25,7 @@ function height() {
 function paint(canvas, scale, paper, ink) {
   canvas.width = Math.round(WIDTH * scale);
   canvas.height = Math.round(height() * scale);
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { alpha: !paper });
   if (paper) {
     context.fillStyle = paper;
     context.fillRect(0, 0, canvas.width, canvas.height);
