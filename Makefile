@@ -4,6 +4,9 @@ BIN := .venv/bin
 ifdef DIGITLIB_DATA
 export DIGITLIB_DATA := $(abspath $(DIGITLIB_DATA))
 endif
+ifdef DIGITLIB_HANDWRITING
+export DIGITLIB_HANDWRITING := $(abspath $(DIGITLIB_HANDWRITING))
+endif
 
 .PHONY: figures test lab app lint lock clean
 

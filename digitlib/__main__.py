@@ -198,16 +198,12 @@ def _app(args):
 
 
 def _figures(args):
-    from digitlib.data import load_mnist
-    from digitlib.notebooks import execute_notebooks, update_readme
+    from digitlib.notebooks import execute_notebooks, settle_environment, update_readme
 
     notebooks = args.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
     if not notebooks:
         raise FileNotFoundError("notebooks/: no notebook here; run this in the repository's root")
-    if folder := os.environ.get("DIGITLIB_DATA"):
-        os.environ["DIGITLIB_DATA"] = str(Path(folder).resolve())
-    data = load_mnist()
-    os.environ["DIGITLIB_DATASET"] = "sample" if data.is_sample else "mnist"
+    data = settle_environment()
     execute_notebooks(notebooks, data.is_sample)
     if data.is_sample:
         print("wrote figures/sample/ from the embedded sample; nothing else was touched")

@@ -1,6 +1,7 @@
 """Executes notebooks in order and saves what they show, less what varies by itself."""
 
 import os
+from pathlib import Path
 
 import nbformat
 import pandas as pd
@@ -8,7 +9,22 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
+from digitlib.data import load_mnist
 from digitlib.files import written_whole
+
+
+def settle_environment():
+    """Let every kernel started from here find what this process finds: gives the `Digits`.
+
+    Folders named in the environment become absolute, as kernels start in the notebooks' folder,
+    and the choice between MNIST and the sample is made once.
+    """
+    for name in ("DIGITLIB_DATA", "DIGITLIB_HANDWRITING", "DIGITLIB_CACHE"):
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).resolve())
+    data = load_mnist()
+    os.environ["DIGITLIB_DATASET"] = "sample" if data.is_sample else "mnist"
+    return data
 
 
 def execute_notebooks(paths, is_sample):

@@ -3,23 +3,23 @@
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 from notebook_outputs import Output
 
-from digitlib.data import load_mnist, load_sample
+from digitlib.data import load_sample
+from digitlib.notebooks import settle_environment
 
 DATA = pytest.StashKey()
-SLOW = ("test_command_line.py", "test_notebooks.py", "test_training.py")  # start processes
+SLOW = {  # they start processes
+    f"test_{name}.py"
+    for name in ("app", "command_line", "notebooks", "page", "predict", "report", "training")
+}
 
 
 def pytest_configure(config):
-    if folder := os.environ.get("DIGITLIB_DATA"):
-        os.environ["DIGITLIB_DATA"] = str(Path(folder).resolve())
-    data = load_mnist()
-    os.environ["DIGITLIB_DATASET"] = "sample" if data.is_sample else "mnist"
+    data = settle_environment()
     config.option.nbval, config.option.nbval_lax = not data.is_sample, data.is_sample
     config.stash[DATA] = data
     os.environ["DIGITLIB_FIGURES"] = tempfile.mkdtemp(prefix="digitlib-figures-")

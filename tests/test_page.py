@@ -48,7 +48,7 @@ def open_page(browser, address):
     def open_(**options):
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text))
         page.on("request", lambda request: requests.append(request.url))
@@ -81,7 +81,7 @@ def draw(page, *strokes):
 
 
 def reads(page, text):
-    expect(page.locator("#text")).to_have_text(text, timeout=10_000)
+    expect(page.locator("#text")).to_have_text(text, timeout=30_000)
 
 
 def file(content, name="digits.png"):
