@@ -42,13 +42,17 @@ def load_picture(source) -> Picture:
             image = Image.open(file, formats=FORMATS)
     except FileNotFoundError:
         raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name} is too large ({error}): resize it") from error
     except Exception as error:
         raise PictureError(f"{name} is not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from error
     width, height = image.size
-    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
+    reduced = min(1, WORK_SIDE / max(width, height))
+    if min(width, height) * reduced < MIN_SIDE or width * height > MAX_PIXELS:
         raise PictureError(
-            f"{name} has {width} x {height} pixels; expected at least {MIN_SIDE} a side and at "
-            f"most {MAX_PIXELS // 10**6} million: crop or resize it"
+            f"{name} has {width} x {height} pixels; expected at least {MIN_SIDE} a side, one side "
+            f"at most {WORK_SIDE // MIN_SIDE} times the other, and at most "
+            f"{MAX_PIXELS // 10**6} million: crop or resize it"
         )
     try:
         image = _eight_bit(image)
@@ -181,6 +185,8 @@ def _grey(pixels):
     """Colour projected on the direction in which it varies most from its surroundings, (h, w)."""
     if pixels.ndim == 2:
         return pixels
+    if (pixels[..., :1] == pixels[..., 1:]).all():
+        return pixels[..., 0]
     small, _ = _shrink(pixels)
     side = max(small.shape) // 4
     difference = (small - ndimage.uniform_filter(small, (side, side, 0))).reshape(-1, 3)

@@ -45,5 +45,6 @@ def bad_pictures():
         "bomb.png": bomb(),
         "1x1.png": png(np.zeros((1, 1), np.uint8)),
         "1x20000.png": png(np.zeros((20_000, 1), np.uint8)),
+        "8x20000.png": png(np.zeros((20_000, 8), np.uint8)),
         "empty.png": b"",
     }
