@@ -3,19 +3,18 @@
 import base64
 import io
 from functools import cache
-from pathlib import Path
 
 from PIL import Image
 
 from digitlib.handwriting import SURE, read
 from digitlib.pictures import load_picture
-from digitlib.predictor import load_predictor
+from digitlib.predictor import WEIGHTS, load_predictor
 
 
 @cache
 def reader():
     """The predict function of the weights that ship with the package."""
-    return load_predictor(Path(__file__).with_name("reader.npz"))
+    return load_predictor(WEIGHTS)
 
 
 def answer(source):

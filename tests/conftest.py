@@ -14,7 +14,16 @@ from digitlib.notebooks import settle_environment
 DATA = pytest.StashKey()
 SLOW = {  # they start processes
     f"test_{name}.py"
-    for name in ("app", "command_line", "notebooks", "page", "predict", "report", "training")
+    for name in (
+        "app",
+        "command_line",
+        "notebooks",
+        "page",
+        "predict",
+        "reader",
+        "report",
+        "training",
+    )
 }
 
 

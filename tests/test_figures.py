@@ -13,6 +13,8 @@ EXACT = 1e-4  # relative; what does not depend on training
 
 INTERVAL = {"low": 1.5, "high": 2.0}
 BY_DIGIT = {"misread": 1.8, **INTERVAL, "seed_0": 4, "seed_1": 4, "seed_2": 4}
+PERCENT = {"percent": 25, "low": 25, "high": 25}
+WAYS = ("always inverted", "inverted if bright", "MNIST's form")
 CELLS = {f"read_as_{digit}": 45 for digit in range(10)}
 
 # Absolute tolerance by figure and column where training makes the numbers, which moves a little
@@ -67,6 +69,16 @@ TOLERANCES = {
     "03_confident_errors": dict.fromkeys(["test_index", "y_true", "y_pred", "percent_sure"]),
     "03_fixed_and_broken": dict.fromkeys(["change", "loser", "test_index", "y_true", "read_as"]),
     "03_hardest": dict.fromkeys(["test_index", "y_true", "read_as", "runs", "disputed"]),
+    "06_what_p3_sees": {"text": None, "confidence": None},
+    "06_three_ways": {"right": 15, **PERCENT},
+    "06_invariants": {"same_reading": 10},
+    "06_not_digits": {"answered": 20, **PERCENT},
+    "06_page": {"confidence": 0.05},
+    "06_real_pictures": {"right": 20, **PERCENT},
+    "06_real_pictures_by_file": dict.fromkeys(
+        [f"P3: {what}" for what in (*WAYS, "confidence", "sure")] + ["reader: confidence"]
+    ),
+    "06_limits": {"right": 3, "not sure": 3, "wrong, and sure of it": 3},
 }
 
 

@@ -65,6 +65,23 @@ def test_runs_are_kept_and_a_change_of_recipe_data_or_seed_makes_a_new_one(few, 
     assert len(list(cache.iterdir())) == 6
 
 
+def erase(images):
+    return 0 * images
+
+
+def descent():
+    return keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, decay_steps=20))
+
+
+def test_augmentation_and_schedule_take_effect(few, cache):
+    plain = train(TINY, few, 0)
+    erased = train(dataclasses.replace(TINY, augment=erase), few, 0)
+    steep = train(dataclasses.replace(TINY, optimizer=descent), few, 0)
+    assert erased.history.loss.iloc[-1] > 2.2 > 2 > plain.history.loss.iloc[-1]  # ln 10 is 2.3
+    assert len({plain.path, erased.path, steep.path}) == 3
+    assert not np.array_equal(plain.y_prob, steep.y_prob)
+
+
 def test_run_holds_what_its_network_predicts(few, cache):
     run = train(TINY, few, 0)
     y_prob = run.load_model().predict(model_input(few.x_test), verbose=0)
