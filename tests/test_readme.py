@@ -16,6 +16,17 @@ def test_table_is_that_of_the_results():
     assert results_table(pd.read_csv(ROOT / "figures" / "02_error_by_model.csv")) in README
 
 
+def test_readings_of_other_peoples_pictures_are_those_of_the_results():
+    scores = pd.read_csv(ROOT / "figures" / "06_real_pictures.csv")
+    p3 = scores[(scores.model == "P3") & (scores.medium == "all")].set_index("way")
+    squeezed, in_form = p3.percent["always inverted"], p3.percent["MNIST's form"]
+    sentence = (
+        f"reads only {squeezed:.0f} % of {p3.n.iloc[0]} pictures by other people if they are "
+        f"prepared as tutorials do, but {in_form:.0f} % of them"
+    )
+    assert sentence in " ".join(README.split())
+
+
 def test_update_replaces_the_table_and_nothing_else(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(re.sub(r"\| P2: .*\n", "| P2: something old |\n", README))
