@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from digitlib.calibration import reliability_table, risk_coverage
 from digitlib.data import Digits
-from digitlib.evaluation import reliability_table, risk_coverage
 from digitlib.plotting import (
     plot_confusion_matrix,
     plot_digits,
