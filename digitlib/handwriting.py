@@ -7,9 +7,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from digitlib.pictures import Picture, find_ink
+from digitlib.pictures import FAINT, Picture, find_ink
 
-FAINT = 0.2  # of the ink of a full stroke: fainter pixels are paper
 MAX_PIECES = 300  # the largest; what has more is no page of digits
 INK_SIDE = 20  # MNIST's form: the longest side of the ink ...
 CENTRE = 14  # ... and its centre of mass, both in pixels (QMNIST paper, arXiv 1905.10498)

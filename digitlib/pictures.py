@@ -12,6 +12,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 25_000_000  # a 24-megapixel camera, with a margin
 MIN_SIDE = 8  # pixels; a digit needs that many to be told from another
 RULED_SIDE = 64  # pixels; smaller pictures have no room for three lines
+FAINT = 0.2  # of the ink of a full stroke: fainter pixels are paper
 WORK_SIDE = 1600  # pixels; larger pictures are reduced to it while they are decoded
 
 
@@ -104,7 +105,7 @@ def find_ink(pixels) -> np.ndarray:
     ink[_frame(ink > 0.4 * _level(ink, noise))] = 0
     level = _level(ink, noise)
     if min(ink.shape) >= RULED_SIDE:
-        ink[_ruling(ink > 0.4 * level)] = 0
+        ink[_ruling(ink > FAINT * level)] = 0
     ink[ink < 3 * noise] = 0
     return np.minimum(ink / level, 1)
 
