@@ -68,7 +68,7 @@ def _recipes(args):
         print(f"    claims   {claims or 'no numbers'}")
         print(
             f"    training {recipe.epochs} epochs, batches of {recipe.batch_size}, "
-            f"{recipe.optimizer}, validation: {recipe.validation}"
+            f"{type(recipe.new_optimizer(60_000)).__name__}, validation: {recipe.validation}"
         )
         print(f"    choices  {recipe.choices}\n")
 

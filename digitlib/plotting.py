@@ -46,24 +46,22 @@ def plot_digits(images, *, y_true=None, y_pred=None, titles=None, n_columns=10):
 
 
 def plot_training_curves(histories, *, metric="loss", ax=None):
-    """Training and validation (or test) curves of one recipe, a thin line a seed.
+    """Training curves of one recipe, and those on what it watched: a thin line a seed.
 
     histories : one `Run.history` a seed
     metric : "loss" or "accuracy"
     """
     ax = plt.gca() if ax is None else ax
-    watched = next(w for w in ("val", "test") if f"{w}_{metric}" in histories[0])
-    names = {metric: "training", f"{watched}_{metric}": {"val": "validation"}.get(watched, watched)}
-    for (column, name), style in zip(names.items(), ("--", "-"), strict=True):
+    curves = {
+        metric: ("training", "--", RIGHT),
+        f"val_{metric}": ("validation", "-", WRONG),
+        f"test_{metric}": ("test", "-", WRONG),
+    }
+    for column in histories[0].columns.intersection(list(curves)):
+        name, style, color = curves[column]
         for i, history in enumerate(histories):
-            ax.plot(
-                history.index,
-                history[column],
-                style,
-                color=RIGHT if style == "--" else WRONG,
-                linewidth=1.2,
-                label=name if i == 0 else None,
-            )
+            label = name if i == 0 else None
+            ax.plot(history.index, history[column], style, color=color, linewidth=1.2, label=label)
     ax.set(xlabel="epoch", ylabel=metric)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend()

@@ -39,7 +39,7 @@ def _network():
     return model
 
 
-def _adam_in_one_cycle():
+def _adam_in_one_cycle(_):
     rate = keras.optimizers.schedules.CosineDecay(
         1e-5, decay_steps=2400, warmup_target=3e-3, warmup_steps=600
     )

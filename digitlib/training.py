@@ -20,13 +20,15 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from digitlib.data import model_input, one_hot
+from digitlib.workers import workers
 
 
 @dataclass(frozen=True)
 class Run:
     """What one training left behind.
 
-    history : DataFrame indexed by epoch: loss, accuracy, their val_ or test_ twins, seconds
+    history : DataFrame indexed by epoch: loss, accuracy, seconds, and unless nothing was watched
+        val_loss and val_accuracy, or test_loss and test_accuracy
     y_prob : float32, shape (n_test, 10); the probabilities for the test images
     path : the folder that keeps it, with the trained network as model.keras
     """
@@ -59,55 +61,70 @@ def train_many(recipes, data, seeds):
     not depend on how many cores there are or what else they do. A finished run is kept in the
     cache (DIGITLIB_CACHE, or the user's cache folder), so an interrupted call goes on from there.
     """
-    jobs = [(recipe, seed) for recipe in recipes for seed in seeds]
-    paths = [_cache_folder() / _run_name(recipe, data, seed) for recipe, seed in jobs]
-    missing = [
-        (recipe, seed, path)
-        for (recipe, seed), path in zip(jobs, paths, strict=True)
-        if not path.exists()
-    ]
+    folder = cache_folder()
+    jobs = [(_run_name(recipe, data, seed), recipe, seed) for recipe in recipes for seed in seeds]
+    missing = [job for job in jobs if not (folder / job[0]).exists()]
     if missing:
         alone = len(missing) == 1
-        n_jobs = max(2, min(len(missing), joblib.cpu_count()))  # joblib takes 1 for "in-process"
-        workers = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        finished = workers(
-            joblib.delayed(_train_into)(path, recipe, data, seed, show_progress=alone)
-            for recipe, seed, path in missing
-        )
-        for _ in tqdm(finished, "training", total=len(missing), unit="run", disable=alone):
-            pass
-    return [_load_run(path) for path in paths]
+        with workers(len(missing), shared=[data]) as parallel:
+            finished = parallel(
+                joblib.delayed(_train)(name, recipe, data, seed, show_progress=alone)
+                for name, recipe, seed in missing
+            )
+            for name, files in tqdm(finished, "training", len(missing), unit="run", disable=alone):
+                _keep(files, folder / name)
+    return [_load_run(folder / name) for name, _, _ in jobs]
 
 
-def fit(model, recipe, data, seed, *, show_progress=True):
+def train_here(recipe, data, seed, *, after_epoch=None, show_progress=False):
+    """Train in this process: the network and its history.
+
+    On one thread, so that nothing but the recipe, the data and the seed decides the result;
+    RuntimeError where TensorFlow has started with more already.
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+    model = _compiled_model(recipe, data)
+    history = fit(model, recipe, data, seed, after_epoch=after_epoch, show_progress=show_progress)
+    return model, history
+
+
+def fit(model, recipe, data, seed, *, after_epoch=None, show_progress=True):
     """Train a compiled network in place: its history, one row an epoch.
 
     The images stay in memory as one tensor and a whole epoch is one compiled graph, which spares
     Keras's `fit` its work in Python at every step. Shuffling follows from the seed.
+
+    after_epoch : called with the number of each epoch and its row, a dict; it may raise
     """
     n_classes = model.output_shape[-1]
     x, y = model_input(data.x_train), one_hot(data.y_train, n_classes)
+    n_train = recipe.n_fitted(len(x))
+    watched, x_watch, y_watch = "val", x[n_train:], y[n_train:]
     if recipe.validation == "test":
         watched = "test"
         x_watch, y_watch = model_input(data.x_test), one_hot(data.y_test, n_classes)
-    else:
-        n_train = recipe.n_fitted(len(x))
-        watched, x_watch, y_watch = "val", x[n_train:], y[n_train:]
-        x, y = x[:n_train], y[:n_train]
+    x, y = x[:n_train], y[:n_train]
     model.optimizer.build(model.trainable_variables)
     run_epoch = _compiled_epoch(model, recipe, tf.constant(x), tf.constant(y))
     rng = np.random.default_rng(seed)
     rows = []
     title = f"{recipe.name}, seed {seed}"
-    for _ in tqdm(range(recipe.epochs), title, unit="epoch", disable=not show_progress):
+    epochs = range(1, recipe.epochs + 1)
+    for epoch in tqdm(epochs, title, unit="epoch", disable=not show_progress):
         start = time.perf_counter()
         loss, accuracy = run_epoch(tf.constant(rng.permutation(len(x)).astype(np.int32)))
         row = {"loss": float(loss), "accuracy": float(accuracy)}
         row["seconds"] = time.perf_counter() - start
-        scores = model.evaluate(x_watch, y_watch, batch_size=1000, verbose=0, return_dict=True)
-        row |= {f"{watched}_{metric}": scores[metric] for metric in ("loss", "accuracy")}
+        if len(x_watch):
+            scores = model.evaluate(x_watch, y_watch, batch_size=1000, verbose=0, return_dict=True)
+            row |= {f"{watched}_{metric}": scores[metric] for metric in ("loss", "accuracy")}
         rows.append(row)
-    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))
+        if after_epoch:
+            after_epoch(epoch, row)
+    return pd.DataFrame(rows, index=pd.Index(epochs, name="epoch"))
 
 
 def _compiled_epoch(model, recipe, x, y):
@@ -131,23 +148,27 @@ def _compiled_epoch(model, recipe, x, y):
     return run_epoch
 
 
-def _train_into(path, recipe, data, seed, show_progress):
-    """Train in this process and leave the run at `path`, whole or not at all."""
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(seed)
-    model = _compiled_model(recipe)
-    history = fit(model, recipe, data, seed, show_progress=show_progress)
+def _train(name, recipe, data, seed, show_progress):
+    """The run's name and its files, name to bytes: a worker may share no disk with the cache."""
+    model, history = train_here(recipe, data, seed, show_progress=show_progress)
     y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        model.save(folder / "model.keras")
+        np.save(folder / "y_prob.npy", y_prob)
+        history.to_csv(folder / "history.csv")
+        (folder / "run.json").write_text(json.dumps({"recipe": recipe.name, "seed": seed}))
+        return name, {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _keep(files, path):
+    """Leave the files of a run at `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=path.parent) as folder:
         draft = Path(folder) / "run"
         draft.mkdir()
-        model.save(draft / "model.keras")
-        np.save(draft / "y_prob.npy", y_prob)
-        history.to_csv(draft / "history.csv")
-        (draft / "run.json").write_text(json.dumps({"recipe": recipe.name, "seed": seed}))
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
         try:
             draft.rename(path)
         except OSError:
@@ -161,16 +182,16 @@ def _load_run(path):
     return Run(**about, history=history, y_prob=np.load(path / "y_prob.npy"), path=path)
 
 
-def _compiled_model(recipe):
+def _compiled_model(recipe, data):
     model = recipe.build()
-    optimizer = recipe.optimizer() if callable(recipe.optimizer) else recipe.optimizer
+    optimizer = recipe.new_optimizer(len(data.x_train))
     model.compile(optimizer=optimizer, loss=recipe.loss, metrics=["accuracy"])
     return model
 
 
 def _run_name(recipe, data, seed):
     """Names a run after all that decides its result: recipe, seed, data, code and versions."""
-    network = re.sub(r'"name": "[^"]*"', "", _compiled_model(recipe).to_json())
+    network = re.sub(r'"name": "[^"]*"', "", _compiled_model(recipe, data).to_json())
     settings = [recipe.epochs, recipe.batch_size, recipe.validation]
     code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(model_input)
     if recipe.augment:
@@ -180,6 +201,7 @@ def _run_name(recipe, data, seed):
     return f"{recipe.name}-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def _cache_folder():
+def cache_folder():
+    """Where finished runs are kept: the folder that DIGITLIB_CACHE names, or the user's."""
     chosen = os.environ.get("DIGITLIB_CACHE")
     return Path(chosen) if chosen else platformdirs.user_cache_path("digitlib")

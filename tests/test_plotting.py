@@ -96,12 +96,19 @@ def test_grid_shows_the_images_in_order(full):
         assert np.array_equal(ax.images[0].get_array(), image)
 
 
-@pytest.mark.parametrize(("watched", "label"), [("val", "validation"), ("test", "test")])
-def test_curves_are_named_after_what_is_watched(watched, label):
-    history = pd.DataFrame({"loss": [2, 1], f"{watched}_loss": [3, 2]}, index=[1, 2])
+@pytest.mark.parametrize(
+    ("columns", "labels"),
+    [
+        (["loss", "val_loss"], ["training", "validation"]),
+        (["loss", "test_loss"], ["training", "test"]),
+        (["loss"], ["training"]),
+    ],
+)
+def test_curves_are_named_after_what_is_watched(columns, labels):
+    history = pd.DataFrame({column: [2, 1] for column in ["seconds", *columns]}, index=[1, 2])
     ax = plot_training_curves([history, history])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training", label]
-    assert len(ax.lines) == 4
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == labels
+    assert len(ax.lines) == 2 * len(labels)
 
 
 Y_TRUE = np.array([0, 0, 0, 1, 1, 9])

@@ -1,9 +1,12 @@
 """The recipes: counted by hand, and found by name."""
 
+import math
+
+import keras
 import pytest
 
 from digitlib.data import model_input
-from digitlib.recipes import RECIPES, get_recipe
+from digitlib.recipes import RECIPES, get_recipe, one_cycle
 
 
 def dense(n_in, n_out):
@@ -49,6 +52,27 @@ def test_stated_settings_are_kept():
     assert (p2.epochs, p2.validation, p2.claims["accuracy"]) == (10, 0.2, 0.9777)
     assert (p4.epochs, p4.batch_size) == (20, 128)
     assert {(r.optimizer, r.loss) for r in (p2, p4)} == {("adam", "categorical_crossentropy")}
+
+
+@pytest.mark.parametrize("n_steps", [1, 4, 5, 26, 1000])
+def test_one_cycle_rises_for_a_fifth_and_falls_to_zero(n_steps):
+    rate = one_cycle(3, keras.optimizers.SGD, momentum=0.9)(n_steps)._learning_rate
+    top = n_steps // 5
+    rising = [0.3 + 2.7 * step / top for step in range(top)]
+    falling = [
+        1.5 * (1 + math.cos(math.pi * (step - top) / (n_steps - top)))
+        for step in range(top, n_steps + 1)
+    ]
+    steps = range(0, n_steps + 1, 1 + n_steps // 50)
+    expected = (rising + falling)[:: steps.step]
+    assert [float(rate(step)) for step in steps] == pytest.approx(expected, abs=1e-5)
+
+
+def test_one_cycle_is_of_the_optimizer_and_its_settings():
+    optimizer = one_cycle(0.1, keras.optimizers.SGD, momentum=0.9, nesterov=True)(10)
+    assert type(optimizer) is keras.optimizers.SGD
+    assert optimizer.momentum == 0.9 and optimizer.nesterov
+    assert one_cycle(0.1, beta_2=0.99)(10).beta_2 == 0.99
 
 
 @pytest.mark.parametrize(("name", "hint"), [("P3", "p3"), ("mlp", "there are p0"), ("pp4", "p4")])

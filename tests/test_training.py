@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 from digitlib.data import Digits, model_input, one_hot
-from digitlib.recipes import Recipe
+from digitlib.recipes import Recipe, one_cycle
 from digitlib.training import fit, train, train_many
 
 
@@ -69,17 +69,55 @@ def erase(images):
     return 0 * images
 
 
-def descent():
-    return keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, decay_steps=20))
-
-
 def test_augmentation_and_schedule_take_effect(few, cache):
     plain = train(TINY, few, 0)
     erased = train(dataclasses.replace(TINY, augment=erase), few, 0)
-    steep = train(dataclasses.replace(TINY, optimizer=descent), few, 0)
+    cycled = train(dataclasses.replace(TINY, optimizer=one_cycle(0.01)), few, 0)
+    steeper = train(dataclasses.replace(TINY, optimizer=one_cycle(0.02)), few, 0)
     assert erased.history.loss.iloc[-1] > 2.2 > 2 > plain.history.loss.iloc[-1]  # ln 10 is 2.3
-    assert len({plain.path, erased.path, steep.path}) == 3
-    assert not np.array_equal(plain.y_prob, steep.y_prob)
+    runs = (plain, erased, cycled, steeper)
+    assert len({run.path for run in runs}) == len({run.y_prob.tobytes() for run in runs}) == 4
+
+
+@pytest.mark.parametrize(("validation", "n_steps"), [(0.25, 20), (0, 26), ("test", 26)])
+def test_schedule_is_as_long_as_the_training(few, cache, validation, n_steps):
+    recipe = dataclasses.replace(TINY, validation=validation, optimizer=one_cycle(1))
+    rate = train(recipe, few, 0).load_model().optimizer
+    assert int(rate.iterations) == n_steps  # two epochs of 300 or 400 images in batches of 32
+    assert float(rate.learning_rate) == pytest.approx(0, abs=1e-6)
+
+
+def test_smoothed_labels_take_effect(few, cache):
+    smooth = keras.losses.CategoricalCrossentropy(label_smoothing=0.5)
+    sharp = dataclasses.replace(TINY, epochs=20)
+    plain, smoothed = train_many([sharp, dataclasses.replace(sharp, loss=smooth)], few, [0])
+    assert smoothed.y_prob.max(axis=1).mean() < plain.y_prob.max(axis=1).mean() - 0.1
+    assert smoothed.load_model().loss.label_smoothing == 0.5
+
+
+def test_nothing_held_out_means_that_all_is_fitted_and_nothing_watched(few, cache):
+    run = train(dataclasses.replace(TINY, validation=0), few, 0)
+    assert list(run.history) == ["loss", "accuracy", "seconds"]
+    assert TINY.n_fitted(400) == 300 and run.load_model().optimizer.iterations == 2 * 13
+
+
+def test_after_each_epoch_the_caller_sees_it_and_can_stop(few):
+    model = tiny_network()
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    seen = []
+
+    def stop_after_two(epoch, row):
+        seen.append((epoch, row["val_accuracy"]))
+        if epoch == 2:
+            raise StopIteration
+
+    with pytest.raises(StopIteration):
+        fit(model, dataclasses.replace(TINY, epochs=9), few, seed=0, after_epoch=stop_after_two)
+    assert [epoch for epoch, _ in seen] == [1, 2]
+    x, y = model_input(few.x_train[300:]), one_hot(few.y_train[300:])
+    assert seen[1][1] == pytest.approx(
+        model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
+    )
 
 
 def test_run_holds_what_its_network_predicts(few, cache):
@@ -114,11 +152,13 @@ def test_one_epoch_is_what_keras_fit_does_in_the_same_order(few):
 
 TRAIN = """
 import dataclasses, resource, sys
+import joblib
 from digitlib.data import load_sample
 from digitlib.recipes import RECIPES
 from digitlib.training import train
 if __name__ == "__main__":
     recipe, epochs, largest_file = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(i) for i in range(2))  # no limit for the workers
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     train(dataclasses.replace(RECIPES[recipe], epochs=epochs), load_sample(), 0)
 """
@@ -148,7 +188,7 @@ def test_killed_in_the_middle_of_training_leaves_no_run(tmp_path):
 
 @posix
 def test_full_disk_leaves_no_run(tmp_path):
-    """P2's network has 8 MB, the sample that its worker is handed 3 MB."""
+    """P2's network has 8 MB; the sample, which passes through a file to the worker, 3 MB."""
     with start_training(tmp_path, "p2", 1, 5_000_000) as process:
         messages = process.communicate()[1]
     assert process.returncode != 0 and "File too large" in messages
