@@ -1,6 +1,62 @@
-"""Digits redrawn inside the training step: another hand, another pen, MNIST's form again."""
+"""Digits distorted or redrawn inside the training step, a batch at a time."""
+
+import math
+from dataclasses import dataclass
 
 import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """For `Recipe.augment`: every image distorted by its own random amounts, up to those given.
+
+    shift : pixels in each direction
+    rotation : degrees to either side
+    scale : width and height, each by itself, by up to this fraction more or less
+    shear : pixels across for each pixel down
+    elastic : pixels, the standard deviation of a smooth random field on a grid of 5 x 5
+    stroke : up to this share of a pixel on each side of a stroke thicker or thinner
+
+    Called with float32 images (n, 28, 28, 1) in [0, 1] it gives images of the same kind.
+    Source: Simard, Steinkraus and Platt (2003), "Best practices for convolutional neural networks
+    applied to visual document analysis", with a field on a grid for their blurred noise.
+    """
+
+    shift: float = 0.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    elastic: float = 0.0
+    stroke: float = 0.0
+
+    def __call__(self, images):
+        n = tf.shape(images)[0]
+        if self.stroke:
+            images = self._restroked(images, n)
+        return tf.reshape(_sample(images, self._places(n)), (n, 28, 28, 1))
+
+    def _places(self, n):
+        """Where each pixel of the distorted images comes from: x and y, (n, 784, 2)."""
+        angle, shear = (
+            _uniform(n, -reach, reach, 1) for reach in (self.rotation * math.pi / 180, self.shear)
+        )
+        shift, scale = (_uniform(n, -reach, reach, 1, 2) for reach in (self.shift, self.scale))
+        cos, sin = tf.cos(angle), tf.sin(angle)
+        line = tf.range(28, dtype=tf.float32) - 13.5
+        x, y = (tf.reshape(c, (1, -1)) for c in tf.meshgrid(line, line))
+        turned = [cos * x + (shear * cos - sin) * y, sin * x + (shear * sin + cos) * y]
+        places = tf.stack(turned, 2) * tf.exp(scale) + shift + 13.5
+        if self.elastic:
+            field = tf.random.normal((n, 5, 5, 2), stddev=self.elastic)
+            places += tf.reshape(tf.image.resize(field, (28, 28), "bicubic"), (n, 784, 2))
+        return places
+
+    def _restroked(self, images, n):
+        """Towards the grey dilation of the images, or towards their grey erosion."""
+        amount = _uniform(n, -self.stroke, self.stroke, 1, 1, 1)
+        thick = tf.nn.max_pool2d(images, 3, 1, "SAME")
+        thin = -tf.nn.max_pool2d(-images, 3, 1, "SAME")
+        return images + tf.abs(amount) * (tf.where(amount > 0, thick, thin) - images)
 
 
 def redraw(images):
@@ -32,13 +88,20 @@ def _bend(images):
     wave = tf.reshape(tf.image.resize(wave, (56, 56), "bicubic"), (n, -1, 2))
     across = zoom * stretch * (cos * x + (slant * cos - sin) * y) + wave[..., 0]
     down = zoom / stretch * (sin * x + (slant * sin + cos) * y) + wave[..., 1]
-    at = tf.clip_by_value(tf.stack([across, down], 2) + 13.5, 0.0, 26.999)
-    corner = tf.floor(at)
-    x, y = tf.unstack(at - corner, axis=2)
-    start = tf.cast(corner[..., 1] * 28 + corner[..., 0], tf.int32)
-    flat = tf.reshape(images, (n, 784))
-    a, b, c, d = (tf.gather(flat, start + step, batch_dims=1) for step in (0, 1, 28, 29))
-    return tf.reshape((a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y, (n, 56, 56, 1))
+    places = tf.stack([across, down], 2) + 13.5
+    return tf.reshape(_sample(images, places), (n, 56, 56, 1))
+
+
+def _sample(images, places):
+    """The images' bilinear values at x and y, (n, m, 2), or at the nearest place inside: (n, m)."""
+    places = tf.clip_by_value(places, 0.0, 26.999)
+    corner = tf.floor(places)
+    x, y = tf.unstack(places - corner, axis=2)
+    first = 784 * tf.range(tf.shape(images)[0])[:, None]
+    start = first + tf.cast(corner[..., 1] * 28 + corner[..., 0], tf.int32)
+    flat = tf.reshape(images, (-1,))
+    a, b, c, d = (tf.gather(flat, start + step) for step in (0, 1, 28, 29))
+    return (a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y
 
 
 def _restroke(drawn):

@@ -192,7 +192,7 @@ def _compiled_model(recipe, data):
 def _run_name(recipe, data, seed):
     """Names a run after all that decides its result: recipe, seed, data, code and versions."""
     network = re.sub(r'"name": "[^"]*"', "", _compiled_model(recipe, data).to_json())
-    settings = [recipe.epochs, recipe.batch_size, recipe.validation]
+    settings = [recipe.epochs, recipe.batch_size, recipe.validation, joblib.hash(recipe.augment)]
     code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(model_input)
     if recipe.augment:
         code += inspect.getsource(inspect.getmodule(recipe.augment))
