@@ -26,7 +26,7 @@ def _parser():
     recipes.set_defaults(command=_recipes)
 
     train = commands.add_parser("train", help="train a recipe and save the network")
-    train.add_argument("recipe", help="a name that `recipes` lists, such as p3")
+    train.add_argument("recipe", help="a name that `recipes` lists, or committee: ten of `best`")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--out", type=_keras_path, default="model.keras", metavar="FILE.keras")
     train.set_defaults(command=_train)
@@ -65,12 +65,17 @@ def _recipes(args):
         claims = ", ".join(f"{name} {value:.4g}" for name, value in recipe.claims.items())
         print(f"{recipe.name}  {recipe.title}, {recipe.build().count_params():,} parameters")
         print(f"    source   {recipe.source}")
-        print(f"    claims   {claims or 'no numbers'}")
+        if claims:
+            print(f"    claims   {claims}")
         print(
             f"    training {recipe.epochs} epochs, batches of {recipe.batch_size}, "
             f"{type(recipe.new_optimizer(60_000)).__name__}, validation: {recipe.validation}"
         )
-        print(f"    choices  {recipe.choices}\n")
+        if recipe.augment:
+            print(f"    augment  {recipe.augment}")
+        if recipe.choices:
+            print(f"    choices  {recipe.choices}")
+        print()
 
 
 def _train(args):
@@ -84,8 +89,10 @@ def _train(args):
     from digitlib.recipes import get_recipe
     from digitlib.training import train
 
-    recipe, data = get_recipe(args.recipe), load_mnist()
-    run = train(recipe, data, args.seed)
+    data = load_mnist()
+    if args.recipe == "committee":
+        return _train_committee(args, data)
+    run = train(get_recipe(args.recipe), data, args.seed)
     run.load_model().summary()
     print(run.history.round(4).to_string(), end="\n\n")
     _print_metrics(data, run.y_pred)
@@ -99,6 +106,20 @@ def _train(args):
     name = f"{args.out.stem}_training"
     save_figure(fig, run.history, name, data=data, seeds=[run.seed], folder=args.out.parent)
     print(f"wrote {args.out}, {name}.png and {name}.csv")
+
+
+def _train_committee(args, data):
+    import numpy as np
+
+    from digitlib.files import written_whole
+    from digitlib.ours import BEST, committee
+    from digitlib.training import train_many
+
+    runs = train_many([BEST], data, range(args.seed, args.seed + 10))
+    _print_metrics(data, np.mean([run.y_prob for run in runs], axis=0).argmax(axis=1))
+    with written_whole(args.out) as draft:
+        committee([run.load_model() for run in runs]).save(draft)
+    print(f"wrote {args.out}: ten networks as one, which gives the mean of their probabilities")
 
 
 def _evaluate(args):

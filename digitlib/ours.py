@@ -40,6 +40,29 @@ def _classifier(*stack):
 
 
 @_in_bfloat16()
+def _fast():
+    return _classifier(
+        layers.Conv2D(32, 5, 2, activation="relu"),
+        *_conv(32, padding="valid", pool=True),
+        *_conv(64, padding="valid"),
+        layers.Flatten(),
+    )
+
+
+@_in_bfloat16()
+def plain_network(width=32):
+    """The network of `plain`: `width` filters first, two and three times as many later."""
+    return _classifier(
+        *_conv(width, 5, 2, padding="valid"),
+        *_conv(2 * width, padding="valid", pool=True),
+        *_conv(3 * width),
+        *_conv(3 * width, padding="valid"),
+        layers.Flatten(),
+        layers.Dropout(0.5),
+    )
+
+
+@_in_bfloat16()
 def _best():
     return _classifier(
         *_conv(32, 5, 2),
@@ -51,16 +74,111 @@ def _best():
     )
 
 
+def _mlp():
+    return _classifier(
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dense(512, activation="relu"),
+    )
+
+
+def _tiny():
+    return _classifier(
+        *_conv(12, 5, 2),
+        *_conv(16, pool=True),
+        *_conv(20),
+        *_conv(22, padding="valid"),
+        layers.GlobalAveragePooling2D(),
+    )
+
+
+def _minute():
+    return _classifier(
+        *_conv(6, 5, 2), *_conv(8, pool=True), *_conv(12), layers.GlobalAveragePooling2D()
+    )
+
+
+def _smoothed(smoothing):
+    return keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+
+
+FAST = Recipe(
+    name="fast",
+    title="fast: CNN 32-32-64, one epoch",
+    source="this project",
+    build=_fast,
+    epochs=1,
+    batch_size=128,
+    validation=0,
+    optimizer=one_cycle(1e-2, beta_1=0.7, beta_2=0.9),
+)
+
+PLAIN = Recipe(
+    name="plain",
+    title="plain: CNN 32-64-96-96, no augmentation",
+    source="this project",
+    build=plain_network,
+    epochs=7,
+    batch_size=128,
+    validation=0,
+    optimizer=one_cycle(8e-3, beta_2=0.99),
+    loss=_smoothed(0.1),
+)
+
 BEST = Recipe(
     name="best",
     title="best: CNN 32-64-96-96, distorted digits",
     source="this project",
     build=_best,
-    epochs=24,
+    epochs=16,
     batch_size=128,
     validation=0,
     optimizer=one_cycle(8e-3, beta_2=0.99),
     augment=Distortion(shift=1, rotation=10, scale=0.15, shear=0.17, elastic=0.6),
 )
 
-OURS = (BEST,)
+MLP_BEST = Recipe(
+    name="mlp_best",
+    title="mlp_best: MLP 512-512, distorted digits",
+    source="this project",
+    build=_mlp,
+    epochs=60,
+    batch_size=256,
+    validation=0,
+    optimizer=one_cycle(2e-3, beta_2=0.99),
+    augment=Distortion(shift=1, rotation=10, scale=0.15, shear=0.17, elastic=0.7),
+)
+
+TINY = Recipe(
+    name="tiny",
+    title="tiny: CNN 12-16-20-22",
+    source="this project",
+    build=_tiny,
+    epochs=40,
+    batch_size=128,
+    validation=0,
+    optimizer=one_cycle(1e-2, beta_2=0.99),
+    augment=Distortion(shift=1, rotation=6, scale=0.07, shear=0.1, elastic=0.3),
+)
+
+MINUTE = Recipe(
+    name="minute",
+    title="minute: CNN 6-8-12",
+    source="this project",
+    build=_minute,
+    epochs=40,
+    batch_size=128,
+    validation=0,
+    optimizer=one_cycle(1e-2, beta_2=0.99),
+    augment=Distortion(shift=1, shear=0.05),
+)
+
+OURS = (FAST, PLAIN, BEST, MLP_BEST, TINY, MINUTE)
+
+
+def committee(models):
+    """One network that gives the mean of the probabilities of several trained networks."""
+    image = keras.Input((28, 28, 1))
+    y_prob = [keras.Model(model.inputs, model.outputs, name=f"member_{i}")(image)
+              for i, model in enumerate(models)]  # fmt: skip
+    return keras.Model(image, layers.Average()(y_prob))

@@ -17,6 +17,11 @@ def conv(size, n_in, n_out):
     return (size * size * n_in + 1) * n_out
 
 
+def normed(size, n_in, n_out):
+    """A convolution without biases, then two weights and two moving statistics a channel."""
+    return size * size * n_in * n_out + 4 * n_out
+
+
 PARAMETERS = {
     "p0": conv(5, 1, 6) + conv(5, 6, 16) + dense(400, 120) + dense(120, 84) + dense(84, 10),
     "p1": conv(3, 1, 16)
@@ -28,7 +33,30 @@ PARAMETERS = {
     "p2": dense(784, 512) + dense(512, 512) + dense(512, 10),
     "p3": conv(3, 1, 32) + conv(3, 32, 64) + dense(5 * 5 * 64, 128) + dense(128, 10),
     "p4": dense(784, 128) + dense(128, 64) + dense(64, 10),
+    "fast": conv(5, 1, 32) + normed(3, 32, 32) + normed(3, 32, 64) + dense(3 * 3 * 64, 10),
+    "plain": normed(5, 1, 32)
+    + normed(3, 32, 64)
+    + normed(3, 64, 96)
+    + normed(3, 96, 96)
+    + dense(3 * 3 * 96, 10),
+    "best": normed(5, 1, 32)
+    + normed(3, 32, 64)
+    + normed(3, 64, 96)
+    + normed(3, 96, 96)
+    + dense(2 * 2 * 96, 10),
+    "mlp_best": dense(784, 512) + dense(512, 512) + dense(512, 10),
+    "tiny": normed(5, 1, 12)
+    + normed(3, 12, 16)
+    + normed(3, 16, 20)
+    + normed(3, 20, 22)
+    + dense(22, 10),
+    "minute": normed(5, 1, 6) + normed(3, 6, 8) + normed(3, 8, 12) + dense(12, 10),
 }
+
+
+def test_small_recipes_stay_small():
+    assert PARAMETERS["tiny"] < 10_000 and PARAMETERS["minute"] < 2_000
+    assert PARAMETERS["mlp_best"] <= PARAMETERS["p2"]
 
 
 def test_p4_has_the_published_number_of_parameters():

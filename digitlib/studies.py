@@ -1,0 +1,193 @@
+"""The long studies of notebook 04, each kept as a table in figures/studies/.
+
+    python -m digitlib.studies [NAME ...]
+
+runs those named, or all. Settings are compared on the last sixth of the training images; only
+`records` and `committee`, which choose nothing, look at the test images. What has been trained
+before comes from the cache.
+"""
+
+import sys
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from digitlib.augmentation import Distortion
+from digitlib.data import load_mnist
+from digitlib.files import written_whole
+from digitlib.ours import BEST, OURS, PLAIN, plain_network
+from digitlib.recipes import get_recipe
+from digitlib.training import train_many
+
+FOLDER = Path("figures/studies")
+SEEDS = range(3)
+N_VALIDATION = 10_000
+
+
+def augmentation(data, recipe=PLAIN, seeds=SEEDS):
+    """What each distortion is worth by itself, and several together: a row a run.
+
+    Returns augmentation, seed, val_error (percent) and val_loss.
+    """
+    five = vars(BEST.augment) | {"stroke": 0}
+    chosen = {"none": None, **{name: {name: size} for name, size in five.items() if size}}
+    chosen |= {"stroke": {"stroke": 0.5}, "all but stroke": five, "all": five | {"stroke": 0.5}}
+    recipes = {
+        name: replace(recipe, validation=1 / 6, augment=sizes and Distortion(**sizes))
+        for name, sizes in chosen.items()
+    }
+    return _validated("augmentation", recipes, data, seeds)
+
+
+def optimizers(data, recipe=None, n_trials=12):
+    """Five families of optimizers, each searched with as many trials: a row a trial.
+
+    Returns optimizer, trial, val_error (percent), pruned, and the settings that were tried.
+    """
+    from digitlib.search import FAMILIES, search
+
+    tables = []
+    for name in FAMILIES:
+        study = search(recipe or get_recipe("fast"), data, n_trials, optimizers=(name,))
+        for trial in study.get_trials():
+            if trial.values or trial.intermediate_values:
+                error = 100 * (1 - (trial.value or max(trial.intermediate_values.values())))
+                row = {"optimizer": name, "trial": trial.number, "val_error": error}
+                tables.append(row | {"pruned": trial.value is None} | trial.params)
+    return pd.DataFrame(tables)
+
+
+def size(data, recipe=PLAIN, seeds=SEEDS):
+    """How the error falls with the number of parameters: `plain` in five widths, a row a run.
+
+    Returns parameters, seed, val_error (percent) and val_loss.
+    """
+    builds = [partial(plain_network, width) for width in (4, 8, 16, 32, 48)]
+    recipes = {
+        build().count_params(): replace(recipe, validation=1 / 6, build=build) for build in builds
+    }
+    return _validated("parameters", recipes, data, seeds)
+
+
+def images(data, recipe=PLAIN, seeds=SEEDS):
+    """How the error falls with the number of training images, with and without augmentation.
+
+    Learns from the first 1 to 100 % of the images that are not held out, over up to five times
+    as many epochs where they are few.
+
+    Returns distorted, images, seed, val_error (percent) and val_loss.
+    """
+    n_most = len(data.x_train) - N_VALIDATION
+    tables = []
+    for percent in (1, 3, 10, 30, 100):
+        n = n_most * percent // 100
+        kept = np.r_[:n, n_most : len(data.x_train)]
+        part = replace(data, x_train=data.x_train[kept], y_train=data.y_train[kept])
+        recipes = {
+            augment is not None: replace(
+                recipe,
+                validation=N_VALIDATION / len(kept),
+                epochs=recipe.epochs * min(5, 100 // percent),
+                augment=augment,
+            )
+            for augment in (None, BEST.augment)
+        }
+        table = _validated("distorted", recipes, part, seeds)
+        table.insert(1, "images", n)
+        tables.append(table)
+    return pd.concat(tables)
+
+
+def records(data):
+    """Our recipes on the test images: a row a run.
+
+    Returns recipe, parameters, epochs, seed, test_error (percent) and seconds (on one core).
+    """
+    rows = []
+    for recipe in OURS:
+        parameters = recipe.build().count_params()
+        for run in train_many(
+            [recipe], data, range({"fast": 20, "mlp_best": 3}.get(recipe.name, 5))
+        ):
+            error = 100 * (run.y_pred != data.y_test).mean()
+            rows.append(
+                {"recipe": recipe.name, "parameters": parameters, "epochs": recipe.epochs,
+                 "seed": run.seed, "test_error": error, "seconds": run.history.seconds.sum()}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def committee(data, recipe=BEST, seeds=range(10)):
+    """Every committee that ten networks can form, by the mean of their probabilities: a row each.
+
+    Returns members, seeds (as text) and test_error (percent).
+    """
+    y_prob = np.stack([run.y_prob for run in train_many([recipe], data, seeds)])
+    rows = []
+    for n in range(1, len(seeds) + 1):
+        for group in combinations(range(len(seeds)), n):
+            y_pred = y_prob[list(group)].mean(axis=0).argmax(axis=1)
+            error = 100 * (y_pred != data.y_test).mean()
+            rows.append({"members": n, "seeds": " ".join(map(str, group)), "test_error": error})
+    return pd.DataFrame(rows)
+
+
+def misses(data, recipe=BEST, seeds=range(10)):
+    """The test images that the committee of ten misreads: a row each.
+
+    Returns test_index, y_true, y_pred, confidence, and votes (members that read it as labelled).
+    """
+    runs = train_many([recipe], data, seeds)
+    y_prob = np.mean([run.y_prob for run in runs], axis=0)
+    votes = sum(run.y_pred == data.y_test for run in runs)
+    wrong = np.flatnonzero(y_prob.argmax(axis=1) != data.y_test)
+    columns = {
+        "test_index": wrong,
+        "y_true": data.y_test[wrong],
+        "y_pred": y_prob[wrong].argmax(axis=1),
+        "confidence": y_prob[wrong].max(axis=1),
+        "votes": votes[wrong],
+    }
+    return pd.DataFrame(columns)
+
+
+def _validated(column, recipes, data, seeds):
+    """Trains every recipe with every seed: a row a run, `column` holding the recipe's key."""
+    keys = [key for key in recipes for _ in seeds]
+    runs = train_many(recipes.values(), data, seeds)
+    rows = [
+        {column: key, "seed": run.seed, "val_error": 100 * (1 - last.val_accuracy),
+         "val_loss": last.val_loss}
+        for key, run in zip(keys, runs, strict=True)
+        for last in [run.history.iloc[-1]]
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+STUDIES = {
+    study.__name__: study
+    for study in (augmentation, optimizers, size, images, records, committee, misses)
+}
+
+
+def main():
+    """Run the studies named on the command line, or all, and keep their tables."""
+    names = sys.argv[1:] or STUDIES
+    if unknown := set(names) - set(STUDIES):
+        sys.exit(f"error: no study {', '.join(unknown)}; there are {', '.join(STUDIES)}")
+    data = load_mnist()
+    if data.is_sample:
+        sys.exit("error: the studies need all of MNIST; set DIGITLIB_DATA (see README.md)")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        with written_whole(FOLDER / f"{name}.csv") as draft:
+            STUDIES[name](data).to_csv(draft, index=False, float_format="%.6g")
+        print(f"wrote {FOLDER / name}.csv")
+
+
+if __name__ == "__main__":
+    main()
