@@ -2,12 +2,12 @@
 
 import gzip
 import hashlib
+import math
 import os
 import socket
 import threading
 import urllib.request
 import warnings
-import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +24,7 @@ IDX_FILES = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
+IDX_TYPES = {b"\0\0\x08": np.dtype(np.uint8), b"\0\0\x0c": np.dtype(">i4")}  # by first bytes
 IDX_SHA256 = {
     "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -37,7 +38,7 @@ class DataError(ValueError):
 
 
 class DownloadError(OSError):
-    """MNIST could not be fetched."""
+    """A data set could not be fetched."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def load_sample():
 
 
 def read_idx(path):
-    """The uint8 array in an IDX file, plain or gzip (.gz).
+    """The array in an IDX file of bytes (uint8) or integers (int32), plain or gzip (.gz).
 
     Raises DataError for a file that is damaged or holds something else.
     Format: http://yann.lecun.com/exdb/mnist/
@@ -139,16 +140,34 @@ def read_idx(path):
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
-    if content[:3] != b"\0\0\x08" or len(content) < 4 + 4 * content[3]:
-        raise DataError(f"{path}: expected the header of an IDX file of bytes, got {content[:4]!r}")
-    shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
-    values = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3])
-    if values.size != np.prod(shape, dtype=np.int64):
+    kind = IDX_TYPES.get(content[:3])
+    if kind is None or len(content) < 4 or len(content) < 4 + 4 * content[3]:
         raise DataError(
-            f"{path}: its header announces {tuple(shape.tolist())}, but {values.size:,} bytes "
+            f"{path}: expected the header of an IDX file of bytes or integers, got {content[:4]!r}"
+        )
+    start = 4 + 4 * content[3]
+    shape = np.frombuffer(content[4:start], ">u4").tolist()
+    if len(content) - start != math.prod(shape) * kind.itemsize:
+        raise DataError(
+            f"{path}: its header announces {tuple(shape)}, but {len(content) - start:,} bytes "
             "follow; fetch it again"
         )
-    return values.reshape(shape)
+    return np.frombuffer(content, kind, offset=start).reshape(shape)
+
+
+def read_npz(path, names):
+    """The arrays of those names in an .npz file, as a dict.
+
+    Raises DataError for a file that is damaged, lacks one of them, or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names}
+    except Exception as error:  # numpy and zipfile raise whatever they like on damaged files
+        raise DataError(
+            f"{path}: expected a zip of the arrays {', '.join(names)}, but it cannot be read "
+            f"as one ({error}); replace or delete it"
+        ) from error
 
 
 def _load_full():
@@ -180,15 +199,7 @@ def _load_folder(folder):
 
 
 def _load_npz(path):
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {part: archive[part] for part in IDX_FILES}
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected a zip of the arrays {', '.join(IDX_FILES)}, but it cannot be read "
-            f"as one ({error}); replace or delete it"
-        ) from error
-    return _verified(arrays, dict.fromkeys(IDX_FILES, path))
+    return _verified(read_npz(path, IDX_FILES), dict.fromkeys(IDX_FILES, path))
 
 
 def _verified(arrays, paths):
