@@ -34,6 +34,15 @@ def _parser():
     evaluate = commands.add_parser("evaluate", help="measure a saved network on the test images")
     evaluate.add_argument("model", type=Path, metavar="FILE.keras")
     evaluate.add_argument("--report", type=Path, metavar="DIR", help="write a page with pictures")
+    evaluate.add_argument("--data", metavar="SOURCE", help="usps, uci or a file instead of MNIST")
+    evaluate.add_argument("--form", help="how it is shown: mnist (default), padded, resized, as-is")
+    evaluate.add_argument(
+        "--convert",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="what the file needs; an error names it, save EMNIST's, which is transpose",
+    )
     evaluate.set_defaults(command=_evaluate)
 
     predict = commands.add_parser("predict", help="read pictures of handwritten digits")
@@ -127,13 +136,13 @@ def _evaluate(args):
     import numpy as np
     import pandas as pd
 
-    from digitlib.data import load_mnist, model_input
+    from digitlib.data import model_input
     from digitlib.plotting import plot_digits, save_figure, use_style
     from digitlib.report import write_report
 
     if not args.model.is_file():
         raise FileNotFoundError(f"{args.model}: no such file; `train` writes one")
-    data = load_mnist()
+    data = _test_data(args)
     try:
         model = keras.saving.load_model(args.model)
         y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
@@ -145,7 +154,7 @@ def _evaluate(args):
     _print_metrics(data, y_pred)
 
     first_errors = np.flatnonzero(y_pred != data.y_test)[:20]
-    shown = np.concatenate([np.arange(20), first_errors])
+    shown = np.concatenate([np.arange(len(y_pred))[:20], first_errors])
     y_true, y_pred, images = data.y_test[shown], y_pred[shown], data.x_test[shown]
     use_style()
     axes = plot_digits(images, y_true=y_true, y_pred=y_pred)
@@ -158,6 +167,17 @@ def _evaluate(args):
             y_prob, data, args.report, title=f"How well does {args.model.name} read?"
         )
         print(f"wrote {page} with its pictures and tables")
+
+
+def _test_data(args):
+    from digitlib.data import load_mnist
+    from digitlib.datasets import load_test_set
+
+    if args.data:
+        return load_test_set(args.data, convert=args.convert, form=args.form or "mnist")
+    if args.form or args.convert:
+        raise ValueError("--form and --convert are for --data; MNIST's own images need neither")
+    return load_mnist()
 
 
 def _print_metrics(data, y_pred):

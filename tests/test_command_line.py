@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -38,9 +39,15 @@ def test_recipes_lists_them_all(digitlib):
     assert "109,386 parameters" in done.stdout and "claims   accuracy 0.9777" in done.stdout
 
 
-def test_train_then_evaluate(digitlib):
+@pytest.fixture(scope="module")
+def trained(digitlib):
+    """What training mine.keras printed."""
     trained = digitlib("train", "p4", "--seed", "1", "--out", "mine.keras")
     assert trained.returncode == 0, trained.stderr
+    return trained
+
+
+def test_train_then_evaluate(digitlib, trained):
     assert "109,386" in trained.stdout and "20" in trained.stdout  # summary, history
     evaluated = digitlib("evaluate", "mine.keras")
     assert evaluated.returncode == 0, evaluated.stderr
@@ -54,6 +61,25 @@ def test_train_then_evaluate(digitlib):
     assert len(predictions) == 40 and (predictions.y_true != predictions.y_pred)[20:].all()
 
 
+def test_evaluate_on_other_data(digitlib, trained, sample):
+    evaluated = digitlib("evaluate", "mine.keras", "--data", "uci", "--report", "report")
+    assert evaluated.returncode == 0, evaluated.stderr
+    first, accuracy, *_ = evaluated.stdout.splitlines()
+    assert first.startswith("UCI digits (form mnist), 1,797 test images")
+    assert 0.5 < float(accuracy.split()[1]) < 0.99
+    predictions = pd.read_csv(digitlib.folder / "mine_predictions.csv")
+    assert predictions.y_true[:10].tolist() == list(range(10))
+    assert "UCI digits (form mnist)" in (digitlib.folder / "report/report.html").read_text()
+
+    np.savez(digitlib.folder / "light.npz", x=255 - sample.x_test, y=sample.y_test)
+    evaluate = ["evaluate", "mine.keras", "--data", "light.npz", "--form", "as-is"]
+    assert "'invert'" in digitlib(*evaluate).stderr
+    evaluated = digitlib(*evaluate, "--convert", "invert")
+    assert evaluated.stdout.startswith("light.npz (invert; form as-is), 1,000 test images")
+    for line in evaluated.stdout.splitlines()[1:5]:  # the metrics on what training was tested on
+        assert line in trained.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -61,6 +87,8 @@ def test_train_then_evaluate(digitlib):
         (["train", "p3", "--out", "model.h5"], "ends in .keras"),
         (["evaluate", "absent.keras"], "absent.keras: no such file"),
         (["evaluate", "text.keras"], "text.keras: not a Keras network"),
+        (["evaluate", "text.keras", "--form", "resized"], "--form and --convert are for --data"),
+        (["evaluate", "text.keras", "--data", "absent.npz"], "error: absent.npz: no such file"),
         (["figures"], "repository's root"),
     ],
 )
