@@ -142,7 +142,7 @@ MLP_BEST = Recipe(
     title="mlp_best: MLP 512-512, distorted digits",
     source="this project",
     build=_mlp,
-    epochs=60,
+    epochs=40,
     batch_size=256,
     validation=0,
     optimizer=one_cycle(2e-3, beta_2=0.99),

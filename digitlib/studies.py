@@ -24,11 +24,12 @@ from digitlib.recipes import get_recipe
 from digitlib.training import train_many
 
 FOLDER = Path("figures/studies")
-SEEDS = range(3)
+SEEDS = range(2)
+SHORT = replace(PLAIN, epochs=4)  # settings are compared over fewer epochs than a record takes
 N_VALIDATION = 10_000
 
 
-def augmentation(data, recipe=PLAIN, seeds=SEEDS):
+def augmentation(data, recipe=SHORT, seeds=SEEDS):
     """What each distortion is worth by itself, and several together: a row a run.
 
     Returns augmentation, seed, val_error (percent) and val_loss.
@@ -43,7 +44,7 @@ def augmentation(data, recipe=PLAIN, seeds=SEEDS):
     return _validated("augmentation", recipes, data, seeds)
 
 
-def optimizers(data, recipe=None, n_trials=12):
+def optimizers(data, recipe=None, n_trials=8):
     """Five families of optimizers, each searched with as many trials: a row a trial.
 
     Returns optimizer, trial, val_error (percent), pruned, and the settings that were tried.
@@ -61,7 +62,7 @@ def optimizers(data, recipe=None, n_trials=12):
     return pd.DataFrame(tables)
 
 
-def size(data, recipe=PLAIN, seeds=SEEDS):
+def size(data, recipe=SHORT, seeds=SEEDS):
     """How the error falls with the number of parameters: `plain` in five widths, a row a run.
 
     Returns parameters, seed, val_error (percent) and val_loss.
@@ -73,7 +74,7 @@ def size(data, recipe=PLAIN, seeds=SEEDS):
     return _validated("parameters", recipes, data, seeds)
 
 
-def images(data, recipe=PLAIN, seeds=SEEDS):
+def images(data, recipe=SHORT, seeds=SEEDS):
     """How the error falls with the number of training images, with and without augmentation.
 
     Learns from the first 1 to 100 % of the images that are not held out, over up to five times
