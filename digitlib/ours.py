@@ -23,8 +23,8 @@ def _in_bfloat16():
         keras.config.set_dtype_policy("float32")
 
 
-def _conv(filters, size=3, strides=1, *, padding="same", pool=False):
-    """Convolution and batch normalisation; pooled before the rest, which has less to do then."""
+def conv(filters, size=3, strides=1, *, padding="same", pool=False):
+    """Layers of a normalised convolution, pooled first: what follows has less to do then."""
     return [
         layers.Conv2D(filters, size, strides, padding=padding, use_bias=False),
         *([layers.MaxPooling2D()] if pool else []),
@@ -33,7 +33,8 @@ def _conv(filters, size=3, strides=1, *, padding="same", pool=False):
     ]
 
 
-def _classifier(*stack):
+def classifier(*stack):
+    """A network of these layers on images (n, 28, 28, 1), with ten probabilities in float32."""
     return keras.Sequential(
         [keras.Input((28, 28, 1)), *stack, layers.Dense(10, "softmax", dtype="float32")]
     )
@@ -41,10 +42,10 @@ def _classifier(*stack):
 
 @_in_bfloat16()
 def _fast():
-    return _classifier(
+    return classifier(
         layers.Conv2D(32, 5, 2, activation="relu"),
-        *_conv(32, padding="valid", pool=True),
-        *_conv(64, padding="valid"),
+        *conv(32, padding="valid", pool=True),
+        *conv(64, padding="valid"),
         layers.Flatten(),
     )
 
@@ -52,11 +53,11 @@ def _fast():
 @_in_bfloat16()
 def plain_network(width=32):
     """The network of `plain`: `width` filters first, two and three times as many later."""
-    return _classifier(
-        *_conv(width, 5, 2, padding="valid"),
-        *_conv(2 * width, padding="valid", pool=True),
-        *_conv(3 * width),
-        *_conv(3 * width, padding="valid"),
+    return classifier(
+        *conv(width, 5, 2, padding="valid"),
+        *conv(2 * width, padding="valid", pool=True),
+        *conv(3 * width),
+        *conv(3 * width, padding="valid"),
         layers.Flatten(),
         layers.Dropout(0.5),
     )
@@ -64,18 +65,18 @@ def plain_network(width=32):
 
 @_in_bfloat16()
 def _best():
-    return _classifier(
-        *_conv(32, 5, 2),
-        *_conv(64, pool=True),
-        *_conv(96),
-        *_conv(96, padding="valid", pool=True),
+    return classifier(
+        *conv(32, 5, 2),
+        *conv(64, pool=True),
+        *conv(96),
+        *conv(96, padding="valid", pool=True),
         layers.Flatten(),
         layers.Dropout(0.3),
     )
 
 
 def _mlp():
-    return _classifier(
+    return classifier(
         layers.Flatten(),
         layers.Dense(512, activation="relu"),
         layers.Dense(512, activation="relu"),
@@ -83,18 +84,18 @@ def _mlp():
 
 
 def _tiny():
-    return _classifier(
-        *_conv(12, 5, 2),
-        *_conv(16, pool=True),
-        *_conv(20),
-        *_conv(22, padding="valid"),
+    return classifier(
+        *conv(12, 5, 2),
+        *conv(16, pool=True),
+        *conv(20),
+        *conv(22, padding="valid"),
         layers.GlobalAveragePooling2D(),
     )
 
 
 def _minute():
-    return _classifier(
-        *_conv(6, 5, 2), *_conv(8, pool=True), *_conv(12), layers.GlobalAveragePooling2D()
+    return classifier(
+        *conv(6, 5, 2), *conv(8, pool=True), *conv(12), layers.GlobalAveragePooling2D()
     )
 
 
