@@ -1,4 +1,4 @@
-"""The command line: python -m digitlib {recipes, train, evaluate, predict, app, figures}."""
+"""The command line: python -m digitlib {recipes, train, evaluate, predict, app, bench, figures}."""
 
 import argparse
 import os
@@ -54,6 +54,10 @@ def _parser():
     app.add_argument("--host", default="127.0.0.1", help="default: reachable from here only")
     app.add_argument("--port", type=int, default=8000)
     app.set_defaults(command=_app)
+
+    bench = commands.add_parser("bench", help="measure seconds and accuracy on this machine")
+    bench.add_argument("--quick", action="store_true", help="fewer trainings: minutes, not an hour")
+    bench.set_defaults(command=_bench)
 
     figures = commands.add_parser("figures", help="execute the notebooks and write figures/")
     figures.add_argument("notebooks", nargs="*", type=Path, help="default: all, in order")
@@ -236,6 +240,31 @@ def _app(args):
     from digitlib.app import serve
 
     serve(args.host, args.port)
+
+
+def _bench(args):
+    import matplotlib.pyplot as plt
+
+    from digitlib import bench
+    from digitlib.data import load_mnist
+    from digitlib.plotting import save_figure, use_style
+
+    data = load_mnist()
+    print(f"{bench.machine()}; {bench.versions()}")
+    print(f"{data.name}, {len(data.x_train):,} + {len(data.x_test):,} images", flush=True)
+    entries = bench.QUICK if args.quick else bench.FULL
+    try:
+        table = bench.summary(bench.bench(data, entries), bench.matmul_gflops())
+    except KeyboardInterrupt:
+        sys.exit("interrupted: nothing was written; the lines above say what was measured")
+    print(f"\n{bench.summary_text(table)}")
+    use_style()
+    fig, ax = plt.subplots()
+    bench.plot_bench(table, ax=ax)
+    here = "figures" if Path("figures").is_dir() else "."
+    folder, seeds = os.environ.get("DIGITLIB_FIGURES", here), range(table.trainings.max())
+    save_figure(fig, table, "04_seconds_bench", data=data, seeds=seeds, folder=folder)
+    print("\nwrote 04_seconds_bench.png and 04_seconds_bench.csv")
 
 
 def _figures(args):

@@ -16,6 +16,7 @@ SLOW = {  # they start processes
     f"test_{name}.py"
     for name in (
         "app",
+        "bench",
         "command_line",
         "notebooks",
         "page",

@@ -1,0 +1,191 @@
+"""The bench: operations counted by hand, every entry measured, the table and the picture right."""
+
+import sys
+from itertools import combinations
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digitlib import __main__, bench, contenders
+from digitlib.contenders import KERAS, KERAS_QUICK, TORCH
+from digitlib.data import Digits
+from digitlib.recipes import RECIPES
+
+MEASURED = ["gflops", "conv_gflops", "one_image_ms", "images_per_second"]
+
+
+@pytest.fixture(scope="module")
+def few(sample):
+    """400 training and 100 test images."""
+    return Digits("few", sample.x_train[:400], sample.y_train[:400], sample.x_test[:100],
+                  sample.y_test[:100], is_sample=True)  # fmt: skip
+
+
+def rows_of(entries):
+    """What `bench` gives; entries: for each name, a pair (seconds, error) a seed."""
+    rows = [
+        {"entry": entry, "seed": seed, "seconds": seconds, "error": error}
+        for entry, pairs in entries.items()
+        for seed, (seconds, error) in enumerate(pairs)
+    ]
+    return pd.DataFrame(rows).assign(**dict.fromkeys(MEASURED, 50.0))
+
+
+def test_operations_of_p3_agree_with_arithmetic():
+    flops = sum(contenders.layer_flops(layer) for layer in RECIPES["p3"].build().layers)
+    multiplications = 26**2 * 9 * 32 + 11**2 * 9 * 32 * 64 + 5 * 5 * 64 * 128 + 128 * 10
+    assert flops == 2 * multiplications
+
+
+def test_convolutions_are_timed_forward_and_backward_in_their_true_shapes(monkeypatch):
+    results = []
+    monkeypatch.setattr(contenders, "call_seconds", lambda step: results.append(step()) or [2.0])
+    gflops = contenders.conv_gflops(RECIPES["p3"].build(), batch_size=4)
+    assert [(y.shape, dx.shape, dw.shape) for y, (dx, dw) in results] == [
+        ((4, 26, 26, 32), (4, 28, 28, 1), (3, 3, 1, 32)),
+        ((4, 11, 11, 64), (4, 13, 13, 32), (3, 3, 32, 64)),
+    ]
+    multiplications = 4 * (26**2 * 9 * 32 + 11**2 * 9 * 32 * 64)
+    assert gflops == pytest.approx(3 * 2 * multiplications / 4.0 / 1e9)
+
+
+def test_keras_example_has_its_number_of_parameters():
+    assert contenders.keras_example_network().count_params() == 34_826
+
+
+def test_torch_example_has_its_number_of_parameters():
+    pytest.importorskip("torch")
+    parameters = contenders.torch_example_network().parameters()
+    assert sum(parameter.numel() for parameter in parameters) == 1_199_882
+
+
+def test_left_out_epochs_count_as_long_as_the_last(few, monkeypatch):
+    clock = SimpleNamespace(perf_counter=iter([100, 110, 113]).__next__)
+    monkeypatch.setattr(contenders, "time", clock)
+    monkeypatch.setattr(contenders, "conv_gflops", lambda *_: np.nan)
+    trained = contenders.train_keras_example(few, 0, epochs=2)
+    assert trained.seconds == 10 + 14 * 3
+    assert trained.n_images == 15 * 360
+
+
+def test_first_call_is_left_out():
+    seconds = iter([0.5, 0.02, 0.03, 0.01])
+    clock = SimpleNamespace(now=0.0)
+
+    def function():
+        clock.now += next(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contenders, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+        assert contenders.call_seconds(function, at_least=0.05) == pytest.approx([0.02, 0.03])
+
+
+def test_every_entry_is_measured(few, capsys):
+    rows = bench.bench(few, {"p4": 1, KERAS_QUICK: 1, TORCH: 1}).set_index("entry")
+    p4 = RECIPES["p4"].title
+    assert list(rows.index) == [p4, KERAS_QUICK, *([TORCH] if bench.HAS_TORCH else [])]
+    assert list(rows) == ["seed", "seconds", "error", *MEASURED]
+    always = rows.drop(columns=["seed", "error", "conv_gflops"])
+    assert (np.isfinite(always) & (always > 0)).all(axis=None)
+    multiplications = 20 * 400 * (784 * 128 + 128 * 64 + 64 * 10)
+    assert rows.gflops[p4] * rows.seconds[p4] == pytest.approx(3 * 2 * multiplications / 1e9)
+    assert rows.conv_gflops[KERAS_QUICK] > 0 and np.isnan(rows.conv_gflops[p4])
+    assert np.isnan(rows.error[KERAS_QUICK]) and rows.error.dropna().between(1, 50).all()
+    said = capsys.readouterr().err
+    assert f"{p4}, seed 0: " in said and f"{100 - rows.error[p4]:.2f} % right" in said
+
+
+def test_training_that_fails_says_why(few):
+    with pytest.raises(RuntimeError, match=r"p44, seed 0: .*did you mean p4"):
+        bench.bench(few, {"p44": 1})
+
+
+def test_summary_agrees_with_arithmetic():
+    rows = rows_of({"ours": [(1, 1.0), (3, 1.4)], KERAS: [(100, 0.8)], TORCH: [(300, 0.9)]})
+    table = bench.summary(rows, ceiling_gflops=200).set_index("entry")
+    ours = table.loc["ours"]
+    assert (ours.trainings, ours.seconds, ours.error) == (2, 2, pytest.approx(1.2))
+    assert ours.seconds_sd == pytest.approx(2**0.5)
+    assert ours.error_sd == pytest.approx(0.4 / 2**0.5)
+    assert (ours.faster_than_keras, ours.faster_than_torch) == (50, 150)
+    assert (ours.training_percent, ours.conv_percent) == (25, 25)
+    assert np.isnan(table.seconds_sd[KERAS]) and table.faster_than_keras[KERAS] == 1
+
+
+def test_text_leaves_empty_what_was_not_measured():
+    rows = rows_of({"ours": [(2, 1.0), (2, 1.0)], KERAS_QUICK: [(100, np.nan)]})
+    text = bench.summary_text(bench.summary(rows, ceiling_gflops=200))
+    ours, keras = text.splitlines()[1:3]
+    assert ours.split()[:8] == ["ours", "2", "2.00", "±", "0.00", "99.00", "±", "0.00"]
+    assert keras.removeprefix(KERAS_QUICK).split()[:3] == ["1", "100.00", "1.0x"]
+    assert "nan" not in text and "200 GFLOP/s" in text
+
+
+few_values = st.sampled_from([1.0, 2.0, 3.0, 4.0])
+
+
+@given(st.lists(st.tuples(few_values, few_values | st.just(np.nan)), min_size=1, max_size=8))
+def test_front_is_what_nothing_beats(points):
+    def beats(a, b):
+        return a[0] <= b[0] and a[1] <= b[1] and a != b
+
+    expected = [
+        not np.isnan(point[1]) and not any(beats(other, point) for other in points)
+        for point in points
+    ]
+    assert bench.pareto_front(*zip(*points, strict=True)).tolist() == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_names_cover_neither_each_other_nor_the_points(seed):
+    rng = np.random.default_rng(seed)
+    crowd = rng.normal((40, 1), (10, 0.15), (5, 2))
+    points = np.vstack([crowd, rng.uniform((1, 0.3), (300, 2.5), (3, 2))])
+    entries = {f"network {i}": [tuple(point)] for i, point in enumerate(points)}
+    ax = bench.plot_bench(bench.summary(rows_of(entries), 200), ax=plt.figure().add_subplot())
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert sorted(text.get_text() for text in ax.texts) == sorted(entries)
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert not any(box.contains(*p) for box in boxes for p in ax.transData.transform(points))
+    plt.close()
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, sample):
+    """`digitlib bench --quick` in an empty folder, with what `bench` measures made up."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIGITLIB_DATASET", "sample")
+    monkeypatch.delenv("DIGITLIB_FIGURES")
+    monkeypatch.setattr(sys, "argv", ["digitlib", "bench", "--quick"])
+    monkeypatch.setattr(bench, "matmul_gflops", lambda: 200)
+
+    def run(measured):
+        monkeypatch.setattr(bench, "bench", lambda data, entries: measured(entries))
+        __main__.main()
+
+    return run
+
+
+def test_command_prints_a_table_and_writes_a_figure(command, tmp_path, capsys):
+    (tmp_path / "figures").mkdir()
+    command(lambda entries: rows_of({str(entry): [(2.0, 1.0)] for entry in entries}))
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert bench.machine() in first and "tensorflow 2." in first
+    assert second == "MNIST sample, 4,000 + 1,000 images"
+    assert [line.split("  ")[0] for line in rest[2:5]] == list(bench.QUICK)
+    written = sorted(path.name for path in (tmp_path / "figures" / "sample").iterdir())
+    assert written == ["04_seconds_bench.csv", "04_seconds_bench.png"]
+
+
+def test_interrupted_command_writes_nothing(command, tmp_path):
+    def interrupted(entries):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match="nothing was written"):
+        command(interrupted)
+    assert list(tmp_path.iterdir()) == []
