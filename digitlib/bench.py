@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import platform
 import re
 import subprocess
@@ -16,12 +15,14 @@ import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from joblib.externals import cloudpickle
 from matplotlib.ticker import LogFormatter
 from matplotlib.transforms import Bbox
 from tqdm import tqdm
 
-from digitlib.contenders import KERAS, KERAS_QUICK, TORCH, call_seconds
+from digitlib.contenders import EXAMPLES, KERAS, KERAS_QUICK, TORCH, call_seconds
 from digitlib.plotting import RIGHT
+from digitlib.recipes import get_recipe
 
 # How many seeds of which recipe or example.
 FULL = {"fast": 20, "plain": 5, "p2": 3, "p3": 3, "tiny": 1, "minute": 1, KERAS: 2, TORCH: 1}
@@ -42,17 +43,22 @@ def bench(data, entries):
     jobs = [(name, seed) for name, seed in jobs if name != TORCH or HAS_TORCH]
     rows = []
     for name, seed in tqdm(jobs, "bench", unit="training"):
-        row = _measured_in_fresh_process(name, data, seed)
+        entry = name if name in EXAMPLES else get_recipe(name)
+        row = measured_in_fresh_process(entry, data, seed)
         rows.append(row)
         error = "" if np.isnan(row["error"]) else f", {100 - row['error']:.2f} % right"
         tqdm.write(f"{row['entry']}, seed {seed}: {row['seconds']:.2f} s{error}", sys.stderr)
     return pd.DataFrame(rows)
 
 
-def _measured_in_fresh_process(name, data, seed):
+def measured_in_fresh_process(entry, data, seed):
+    """What `measure` gives, in a process that has compiled nothing before.
+
+    Raises RuntimeError, with the reason, where that process fails.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "digitlib.contenders"],
-        input=pickle.dumps((name, data, seed)),
+        input=cloudpickle.dumps((entry, data, seed)),
         env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},  # processors are compared
         capture_output=True,  # TensorFlow logs whenever it is imported
     )
@@ -60,7 +66,9 @@ def _measured_in_fresh_process(name, data, seed):
         reason = f"exit status {done.returncode}; was there enough memory?"
         if done.returncode == 1:  # an exception, which ends what is on stderr
             reason = done.stderr.decode(errors="replace").splitlines()[-1]
-        raise RuntimeError(f"{name}, seed {seed}: training failed ({reason})")
+        raise RuntimeError(
+            f"{getattr(entry, 'name', entry)}, seed {seed}: training failed ({reason})"
+        )
     return json.loads(done.stdout)
 
 

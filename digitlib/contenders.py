@@ -42,19 +42,15 @@ class Trained(NamedTuple):
     conv_gflops: float = np.nan
 
 
-def measure(name, data, seed):
+def measure(entry, data, seed):
     """Train a recipe or an example once, and time it: a dict, one row of a table.
 
-    name : of a recipe, or KERAS, KERAS_QUICK or TORCH
+    entry : a `Recipe`, or one of EXAMPLES
     Returns entry, seed, seconds, error (percent; NaN for KERAS_QUICK), gflops (of the training:
     3 x forward, as a gradient with respect to inputs and one to weights cost as much each),
     conv_gflops, one_image_ms (median) and images_per_second (in batches of 1,000).
     """
-    train = {
-        KERAS: train_keras_example,
-        KERAS_QUICK: partial(train_keras_example, epochs=2),
-        TORCH: train_torch_example,
-    }.get(name, partial(train_recipe, name))
+    train = EXAMPLES[entry] if isinstance(entry, str) else partial(train_recipe, entry)
     trained = train(data, seed)
     images = model_input(data.x_test)
     batches = np.array_split(images, math.ceil(len(images) / 1000))
@@ -64,7 +60,7 @@ def measure(name, data, seed):
         "entry": trained.title,
         "seed": seed,
         "seconds": trained.seconds,
-        "error": np.nan if name == KERAS_QUICK else 100 * (y_pred != data.y_test).mean(),
+        "error": np.nan if entry == KERAS_QUICK else 100 * (y_pred != data.y_test).mean(),
         "gflops": 3 * trained.forward_flops * trained.n_images / trained.seconds / 1e9,
         "conv_gflops": trained.conv_gflops,
         "one_image_ms": 1000 * np.median(call_seconds(lambda: trained.predict(one))),
@@ -86,17 +82,15 @@ def call_seconds(function, at_least=0.5):
     return np.array(seconds)
 
 
-def train_recipe(name, data, seed):
+def train_recipe(recipe, data, seed):
     """Train a recipe of this project on all cores: `Trained`."""
     import keras
 
-    from digitlib.recipes import get_recipe
     from digitlib.training import _compiled_model, fit
 
-    recipe = get_recipe(name)
     keras.utils.set_random_seed(seed)
     start = time.perf_counter()
-    model = _compiled_model(recipe)
+    model = _compiled_model(recipe, data)
     fit(model, recipe, data, seed, show_progress=False)
     seconds = time.perf_counter() - start
     n_images = recipe.epochs * recipe.n_fitted(len(data.x_train))
@@ -256,6 +250,13 @@ def train_torch_example(data, seed):
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(x[:1])
     return Trained(TORCH, seconds, 14 * len(x), predict, counter.get_total_flops())
+
+
+EXAMPLES = {
+    KERAS: train_keras_example,
+    KERAS_QUICK: partial(train_keras_example, epochs=2),
+    TORCH: train_torch_example,
+}
 
 
 if __name__ == "__main__":

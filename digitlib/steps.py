@@ -39,7 +39,7 @@ def _normalised():
     )
 
 
-def steps():
+def from_p3_to_fast():
     """The recipes on that way by what each changes, in order; the last is `fast`."""
     p3 = next(recipe for recipe in PROJECTS if recipe.name == "p3")
     way = {"P3's CNN": p3}

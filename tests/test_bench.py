@@ -1,6 +1,7 @@
 """The bench: operations counted by hand, every entry measured, the table and the picture right."""
 
 import sys
+from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -101,7 +102,10 @@ def test_every_entry_is_measured(few, capsys):
 
 
 def test_training_that_fails_says_why(few):
-    with pytest.raises(RuntimeError, match=r"p44, seed 0: .*did you mean p4"):
+    recipe = replace(RECIPES["p4"], optimizer="adman")
+    with pytest.raises(RuntimeError, match=r"p4, seed 0: .*adman"):
+        bench.measured_in_fresh_process(recipe, few, 0)
+    with pytest.raises(ValueError, match="did you mean p4"):
         bench.bench(few, {"p44": 1})
 
 
