@@ -27,7 +27,7 @@ from digitlib.training import train_many
 
 FOLDER = Path("figures/studies")
 SEEDS = range(2)
-SHORT = replace(PLAIN, epochs=4)  # settings are compared over fewer epochs than a record takes
+SHORT = replace(PLAIN, epochs=3)  # settings are compared over fewer epochs than a record takes
 N_VALIDATION = 10_000
 
 
