@@ -150,7 +150,8 @@ def summary_text(table):
 seconds   training, from building the network on (mean ± sd over the seeds, as for right %)
 vs        how many times faster than the example of Keras or of PyTorch
 training  how much of the ceiling it reaches; conv: its convolutions alone, with their gradients
-ceiling   {table.ceiling_gflops[0]:,.0f} GFLOP/s, a large product of float32 matrices on all cores
+ceiling   {table.ceiling_gflops[0]:,.0f} GFLOP/s, a large product of float32 matrices on all cores;
+          a network that computes in bfloat16 may pass it where the processor knows how
 1 image   the median; images/s: in batches of 1,000"""
 
 

@@ -167,7 +167,7 @@ def layer_flops(layer):
 def conv_gflops(model, batch_size):
     """GFLOP/s that a network's Conv2D layers reach alone: forward and both gradients.
 
-    Each is timed on random images of its true shapes. NaN for a network without any.
+    Each is timed on random numbers of its true shapes and type. NaN for a network without any.
     """
     import keras
 
@@ -187,10 +187,9 @@ def _conv_step(layer, batch_size):
             y = tf.nn.conv2d(x, kernel, layer.strides, layer.padding.upper())
         return y, tape.gradient(y, [x, kernel], y_gradient)
 
-    x, y_gradient = (
-        tf.random.normal((batch_size, *tensor.shape[1:])) for tensor in (layer.input, layer.output)
-    )
-    return partial(step, x, tf.constant(layer.kernel), y_gradient)
+    shapes = [(batch_size, *tensor.shape[1:]) for tensor in (layer.input, layer.output)]
+    shapes.insert(1, layer.kernel.shape)
+    return partial(step, *(tf.cast(tf.random.normal(s), layer.compute_dtype) for s in shapes))
 
 
 def torch_example_network():

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -53,6 +54,19 @@ def test_convolutions_are_timed_forward_and_backward_in_their_true_shapes(monkey
     ]
     multiplications = 4 * (26**2 * 9 * 32 + 11**2 * 9 * 32 * 64)
     assert gflops == pytest.approx(3 * 2 * multiplications / 4.0 / 1e9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_convolutions_are_timed_in_the_type_that_they_compute_in(dtype, monkeypatch):
+    policy = dtype if dtype == "float32" else f"mixed_{dtype}"
+    convolution = keras.layers.Conv2D(4, 3, strides=2, padding="same", dtype=policy)
+    model = keras.Sequential([keras.Input((28, 28, 1)), convolution])
+    results = []
+    monkeypatch.setattr(contenders, "call_seconds", lambda step: results.append(step()) or [1.0])
+    contenders.conv_gflops(model, batch_size=2)
+    ((y, gradients),) = results
+    assert y.shape == (2, 14, 14, 4)
+    assert {tensor.dtype.name for tensor in (y, *gradients)} == {dtype}
 
 
 def test_keras_example_has_its_number_of_parameters():
