@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+import cloudpickle
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from joblib.externals import cloudpickle
 from matplotlib.ticker import LogFormatter
 from matplotlib.transforms import Bbox
 from tqdm import tqdm
