@@ -13,28 +13,36 @@ class Damage:
 
     distortion : what happens to every image first
     noise : the largest standard deviation of Gaussian noise
-    light : the largest share of full ink by which all is lighter
-    patches : how many rectangles at most show the image inverted
+    contrast : the smallest share of the full contrast that is left
+    patches : how many rectangles at most get a tone of their own
 
-    Half of the damaged images are blurred. None of these is one of MNIST-C's corruptions; they
-    are simpler relatives of some of them.
+    Of the damaged images half are blurred, half get another tone (a lighter paper, paler ink,
+    light ink on dark paper or the reverse), and all get noise. None of these is one of MNIST-C's
+    corruptions; several are simpler relatives of some of them.
     """
 
     distortion: Distortion
     noise: float
-    light: float
+    contrast: float
     patches: int
 
     def __call__(self, images):
         images = self.distortion(images)
         n = tf.shape(images)[0]
         damaged = tf.where(_chance(n, 0.5), _blurred(images), images)
+        damaged = tf.where(_chance(n, 0.5), self._retoned(damaged), damaged)
         for _ in range(self.patches):
-            damaged = tf.where(_chance(n, 0.5) & _rectangles(n), 1 - damaged, damaged)
-        damaged += tf.random.uniform((n, 1, 1, 1), 0, self.light)
+            damaged = tf.where(_chance(n, 0.5) & _rectangles(n), self._retoned(damaged), damaged)
         spread = tf.random.uniform((n, 1, 1, 1), 0, self.noise)
         damaged += spread * tf.random.normal(tf.shape(images))
         return tf.where(_chance(n, 0.5), tf.clip_by_value(damaged, 0, 1), images)
+
+    def _retoned(self, images):
+        """Each with its own black and white inside [0, 1], every other one inverted."""
+        n = tf.shape(images)[0]
+        contrast = tf.random.uniform((n, 1, 1, 1), self.contrast, 1)
+        lowest = tf.random.uniform((n, 1, 1, 1)) * (1 - contrast)
+        return lowest + contrast * tf.where(_chance(n, 0.5), 1 - images, images)
 
 
 def _chance(n, share):

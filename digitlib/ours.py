@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from digitlib.augmentation import Distortion
+from digitlib.damage import Damage
 from digitlib.recipe import Recipe, one_cycle
 
 
@@ -174,7 +175,19 @@ MINUTE = Recipe(
     augment=Distortion(shift=1, shear=0.05),
 )
 
-OURS = (FAST, PLAIN, BEST, MLP_BEST, TINY, MINUTE)
+ROBUST = Recipe(
+    name="robust",
+    title="robust: the network of plain, damaged digits",
+    source="this project",
+    build=plain_network,
+    epochs=10,
+    batch_size=128,
+    validation=0,
+    optimizer=one_cycle(8e-3, beta_2=0.99),
+    augment=Damage(BEST.augment, noise=0.3, contrast=0.3, patches=2),
+)
+
+OURS = (FAST, PLAIN, BEST, MLP_BEST, TINY, MINUTE, ROBUST)
 
 
 def committee(models):

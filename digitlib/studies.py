@@ -1,10 +1,10 @@
-"""The long studies of notebook 04, each kept as a table in figures/studies/.
+"""The long studies of notebooks 04 and 05, each kept as a table in figures/studies/.
 
     python -m digitlib.studies [NAME ...]
 
 runs those named, or all. Settings are compared on the last sixth of the training images; only
-`records` and `committee`, which choose nothing, look at the test images. What has been trained
-before comes from the cache.
+`records`, `committee` and those of `digitlib.beyond`, which choose nothing, look at the test
+images. What has been trained before comes from the cache.
 """
 
 import sys
@@ -18,6 +18,7 @@ import pandas as pd
 
 from digitlib.augmentation import Distortion
 from digitlib.bench import measured_in_fresh_process
+from digitlib.beyond import corruptions, forms, transfer
 from digitlib.data import load_mnist
 from digitlib.files import written_whole
 from digitlib.ours import BEST, OURS, PLAIN, plain_network
@@ -194,7 +195,10 @@ def _validated(column, recipes, data, seeds):
 
 STUDIES = {
     study.__name__: study
-    for study in (steps, augmentation, optimizers, size, images, records, committee, misses)
+    for study in (
+        *(steps, augmentation, optimizers, size, images, records, committee, misses),
+        *(corruptions, forms, transfer),
+    )
 }
 
 

@@ -39,6 +39,11 @@ PARAMETERS = {
     + normed(3, 64, 96)
     + normed(3, 96, 96)
     + dense(3 * 3 * 96, 10),
+    "robust": normed(5, 1, 32)
+    + normed(3, 32, 64)
+    + normed(3, 64, 96)
+    + normed(3, 96, 96)
+    + dense(3 * 3 * 96, 10),
     "best": normed(5, 1, 32)
     + normed(3, 32, 64)
     + normed(3, 64, 96)

@@ -1,0 +1,93 @@
+"""Fine-tuning: what a network that knows other images is worth where there are only a few."""
+
+import math
+import socket
+
+import keras
+import numpy as np
+from keras import layers
+
+from digitlib.data import Digits, DownloadError
+from digitlib.recipe import Recipe, one_cycle
+from digitlib.training import fit
+
+RATES = {"scratch": 3e-3, "frozen": 3e-3, "full": 1e-3}  # the peak for each method
+BACKBONES = ("MobileNet", "MobileNetV2", "Xception")  # those that take pixels from -1 to 1
+BATCH_SIZE = 32  # images per gradient step
+N_STEPS = 150  # of gradient descent, however few the images
+PATIENCE = 20  # seconds without an answer after which a download counts as impossible
+
+
+def few_of_each(labels, n, seed):
+    """Indices of n random images of each digit, or of all where there are fewer: shape (m,)."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.permutation(np.flatnonzero(labels == d))[:n] for d in range(10)])
+
+
+def fine_tune(network, images, labels, method, *, seed=0, n_steps=N_STEPS):
+    """A new network, trained on these images from what a trained one knows.
+
+    network : one of Keras whose last layer gives ten probabilities; it stays as it is
+    images : uint8, shape (n, 28, 28)
+    labels : uint8, shape (n,)
+    method : "scratch", the network built anew; "frozen", only its last layer learns; "full",
+        all of it learns
+    Raises ValueError for another method.
+    """
+    if method not in RATES:
+        raise ValueError(f"method {method!r}: expected {', '.join(RATES)}")
+    keras.utils.set_random_seed(seed)
+    model = keras.models.clone_model(network)
+    if method != "scratch":
+        model.set_weights(network.get_weights())
+    for layer in model.layers[:-1]:
+        layer.trainable = method != "frozen"
+    recipe = _recipe(model, method, len(images), n_steps)
+    optimizer = recipe.new_optimizer(len(images))
+    model.compile(optimizer=optimizer, loss=recipe.loss, metrics=["accuracy"])
+    fit(model, recipe, Digits("few", images, labels, images, labels), seed, show_progress=False)
+    return model
+
+
+def backbone(name="MobileNetV2", *, weights="imagenet", side=96):
+    """A network from `keras.applications` with a new last layer for ten digits.
+
+    name : one of BACKBONES
+    weights : "imagenet", which Keras downloads once, or None for random ones
+    side : pixels to which the images are enlarged
+    Raises ValueError for another name and DownloadError where the weights cannot be fetched.
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"backbone {name!r}: expected {', '.join(BACKBONES)}")
+    timeout_before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        body = getattr(keras.applications, name)(
+            include_top=False, weights=weights, input_shape=(side, side, 3), pooling="avg"
+        )
+    except Exception as error:  # Keras raises a bare Exception for a failed fetch
+        raise DownloadError(
+            f"the {weights} weights of {name} could not be downloaded ({error}); go on without "
+            "this network, or run where there is a network connection once: Keras keeps them"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(timeout_before)
+    image = keras.Input((28, 28, 1))
+    enlarged = layers.Resizing(side, side)(image)
+    coloured = layers.Concatenate()([layers.Rescaling(2, offset=-1)(enlarged)] * 3)
+    return keras.Model(image, layers.Dense(10, "softmax")(body(coloured)))
+
+
+def _recipe(model, method, n, n_steps):
+    """The settings of a fine-tuning, for `training.fit`; n is the number of images."""
+    n_batches = math.ceil(n / BATCH_SIZE)
+    return Recipe(
+        name=method,
+        title=f"fine-tuning: {method}",
+        source="this project",
+        build=lambda: model,
+        epochs=math.ceil(n_steps / n_batches),
+        batch_size=BATCH_SIZE,
+        validation=0,
+        optimizer=one_cycle(RATES[method]),
+    )
