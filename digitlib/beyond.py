@@ -34,41 +34,44 @@ def stretched(images):
 def corruptions(data, recipes=NETWORKS, seeds=SEEDS, names=CORRUPTIONS):
     """Every network on every corruption, as it is and with the contrast stretched first.
 
-    At MNIST-C's severity, without a number, and at each of the five severities.
+    At MNIST-C's severity, without a number, and at each of the five severities; on one test image
+    in ten, but on all of them where they are clean.
 
     Returns network, seed, stretched, corruption (or "clean"), severity, test_error and
     confidence (the mean of the largest probability), both in percent; a row each.
     """
     images, labels = data.x_test[::EVERY], data.y_test[::EVERY]
-    corrupted = {("clean", None): images}
+    corrupted = {("clean", None): data.x_test}
     for name in names:
         severities = SEVERITIES if CORRUPTIONS[name].severity else ()
         for severity in (None, *severities):
             corrupted[name, severity] = corrupt(images, name, severity=severity)
     stacked = np.concatenate(list(corrupted.values()))
+    ends = np.cumsum([len(part) for part in corrupted.values()])[:-1]
     rows = []
     for run in train_many(recipes, data, seeds):
         model = run.load_model()
         for stretch in (False, True):
             x = model_input(stretched(stacked) if stretch else stacked)
             y_prob = model.predict(x, batch_size=1000, verbose=0)
-            parts = np.split(y_prob, len(corrupted))
-            rows += [
-                (run.recipe, run.seed, stretch, *condition, *_error_and_confidence(labels, part))
-                for condition, part in zip(corrupted, parts, strict=True)
-            ]
+            for condition, part in zip(corrupted, np.split(y_prob, ends), strict=True):
+                y_true = data.y_test if condition[0] == "clean" else labels
+                scores = _error_and_confidence(y_true, part)
+                rows.append((run.recipe, run.seed, stretch, *condition, *scores))
     columns = ["network", "seed", "stretched", "corruption", "severity", "test_error", "confidence"]
     return pd.DataFrame(rows, columns=columns).astype({"severity": "Int64"})
 
 
-def forms(data, recipes=NETWORKS, seeds=SEEDS):
-    """Every network on USPS and the UCI digits, which it has never seen, in three forms.
+def forms(data, recipes=NETWORKS, seeds=SEEDS, names=tuple(OTHERS)):
+    """Every network on digits of another kind, which it has never seen, in three forms.
+
+    names : of OTHERS
 
     Returns network, seed, dataset, form, error and confidence, in percent; a row each. Raises
     DownloadError where USPS cannot be had.
     """
     rows = []
-    others = {name: load() for name, load in OTHERS.items()}
+    others = {name: OTHERS[name]() for name in names}
     x = {(name, form): model_input(to_form(other.images, form))
          for name, other in others.items() for form in FORMS}  # fmt: skip
     for run in train_many(recipes, data, seeds):

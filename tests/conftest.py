@@ -17,6 +17,7 @@ SLOW = {  # they start processes
     for name in (
         "app",
         "bench",
+        "beyond",
         "command_line",
         "notebooks",
         "page",

@@ -78,6 +78,13 @@ def test_corruptions_are_measured_one_by_one(few):
         assert row.confidence.item() == pytest.approx(100 * y_prob.max(1).mean(), rel=1e-4)
 
 
+def test_clean_means_all_test_images(few):
+    table = beyond.corruptions(few, [TINY], [0], names=["stripe"])
+    run = train(TINY, few, 0)
+    clean = table[table.corruption == "clean"].test_error.to_numpy()
+    assert clean == pytest.approx(np.full(2, 100 * (run.y_pred != few.y_test).mean()), abs=2)
+
+
 def test_published_severity_is_the_row_without_a_number(few):
     table = beyond.corruptions(few, [TINY], [0], names=["brightness"])
     of = table[(table.corruption == "brightness") & ~table.stretched].set_index("severity")
@@ -85,7 +92,7 @@ def test_published_severity_is_the_row_without_a_number(few):
 
 
 def test_every_form_of_every_data_set_is_read(few, others):
-    table = beyond.forms(few, [TINY], [0])
+    table = beyond.forms(few, [TINY], [0], names=["a", "b"])
     assert len(table) == 6
     images, labels = others["b"].images, others["b"].labels
     y_prob = (
@@ -101,7 +108,7 @@ def test_missing_data_set_is_an_error(few, monkeypatch):
 
     monkeypatch.setattr(beyond, "OTHERS", {"usps": missing})
     with pytest.raises(DownloadError, match="no answer"):
-        beyond.forms(few, [TINY], [0])
+        beyond.forms(few, [TINY], [0], names=["usps"])
 
 
 def test_halves_share_no_image_and_stay_the_same(others):
