@@ -59,7 +59,7 @@ def corruptions(data, recipes=NETWORKS, seeds=SEEDS, names=CORRUPTIONS):
                 scores = _error_and_confidence(y_true, part)
                 rows.append((run.recipe, run.seed, stretch, *condition, *scores))
     columns = ["network", "seed", "stretched", "corruption", "severity", "test_error", "confidence"]
-    return pd.DataFrame(rows, columns=columns).astype({"severity": "Int64"})
+    return pd.DataFrame(rows, columns=columns).astype({"severity": float})
 
 
 def forms(data, recipes=NETWORKS, seeds=SEEDS, names=tuple(OTHERS)):
