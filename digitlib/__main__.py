@@ -1,4 +1,4 @@
-"""The command line: python -m digitlib {recipes, train, evaluate, predict, app, bench, figures}."""
+"""The command line: python -m digitlib COMMAND."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ def main():
     args = _parser().parse_args()
     try:
         args.command(args)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted: what was finished is kept; the same command goes on from there")
@@ -30,6 +30,12 @@ def _parser():
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--out", type=_keras_path, default="model.keras", metavar="FILE.keras")
     train.set_defaults(command=_train)
+
+    search = commands.add_parser("search", help="look for better training settings of a recipe")
+    search.add_argument("recipe", help="a name that `recipes` lists, such as p3")
+    search.add_argument("--trials", type=int, required=True, metavar="N", help="in all")
+    search.add_argument("--storage", metavar="URL", help="a database that machines can share")
+    search.set_defaults(command=_search)
 
     evaluate = commands.add_parser("evaluate", help="measure a saved network on the test images")
     evaluate.add_argument("model", type=Path, metavar="FILE.keras")
@@ -133,6 +139,19 @@ def _train_committee(args, data):
     with written_whole(args.out) as draft:
         committee([run.load_model() for run in runs]).save(draft)
     print(f"wrote {args.out}: ten networks as one, which gives the mean of their probabilities")
+
+
+def _search(args):
+    from digitlib.data import load_mnist
+    from digitlib.recipes import get_recipe
+    from digitlib.search import best_settings, search
+
+    recipe, data = get_recipe(args.recipe), load_mnist()
+    study = search(recipe, data, args.trials, storage=args.storage)
+    best = f"trial {study.best_trial.number} reads {100 * study.best_value:.2f} %"
+    print(
+        f"# {data.name}: {best} of the validation images\n{best_settings(study).as_python(recipe)}"
+    )
 
 
 def _evaluate(args):

@@ -18,12 +18,14 @@ SLOW = {  # they start processes
         "app",
         "bench",
         "beyond",
+        "cluster",
         "command_line",
         "notebooks",
         "page",
         "predict",
         "reader",
         "report",
+        "search",
         "training",
     )
 }

@@ -10,26 +10,16 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from tiny import TINY, few_digits, tiny_network
 
-from digitlib.data import Digits, model_input, one_hot
-from digitlib.recipes import Recipe, one_cycle
+from digitlib.data import model_input, one_hot
+from digitlib.recipes import one_cycle
 from digitlib.training import fit, train, train_many
 
 
-def tiny_network():
-    return keras.Sequential(
-        [keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10, activation="softmax")]
-    )
-
-
-TINY = Recipe("tiny", "a test", "none", tiny_network, epochs=2, batch_size=32, validation=0.25)
-
-
 @pytest.fixture(scope="module")
-def few(sample):
-    """400 training and 100 test images."""
-    return Digits("few", sample.x_train[:400], sample.y_train[:400], sample.x_test[:100],
-                  sample.y_test[:100], is_sample=True)  # fmt: skip
+def few():
+    return few_digits()
 
 
 @pytest.fixture

@@ -1,0 +1,245 @@
+"""Hyperparameter search with Optuna: it goes on after an interruption, and several can share it."""
+
+import hashlib
+import inspect
+import math
+import os
+import socket
+import sys
+import time
+import warnings
+from dataclasses import replace
+from typing import NamedTuple
+
+import joblib
+import keras
+import numpy as np
+
+from digitlib.recipes import one_cycle
+from digitlib.training import _run_name, cache_folder, train_here
+
+try:
+    import optuna
+    import psutil
+except ModuleNotFoundError as error:
+    advice = f'the search needs {error.name}: pip install "digitlib[search]"'
+    raise ModuleNotFoundError(advice) from error
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+HEARTBEAT = 30  # seconds; in a database, a trial whose process was silent for two has failed
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+class Family(NamedTuple):
+    """An optimizer, and between which bounds its settings are searched.
+
+    scales : on a logarithmic scale
+    memories : on a logarithmic scale of the distance to 1, as 1 / (1 - beta) steps are averaged
+    """
+
+    optimizer: str
+    scales: dict[str, tuple[float, float]]
+    memories: dict[str, tuple[float, float]]
+    fixed: dict[str, bool]
+
+
+BETAS = {"beta_1": (0.8, 0.99), "beta_2": (0.9, 0.999)}
+FAMILIES = {
+    "sgd": Family("SGD", {"peak": (0.01, 3)}, {}, {}),
+    "nesterov": Family("SGD", {"peak": (3e-3, 1)}, {"momentum": (0.8, 0.99)}, {"nesterov": True}),
+    "rmsprop": Family("RMSprop", {"peak": (1e-4, 1e-2)}, {"rho": (0.8, 0.999)}, {}),
+    "adam": Family("Adam", {"peak": (3e-4, 3e-2)}, BETAS, {}),
+    "adamw": Family("AdamW", {"peak": (3e-4, 3e-2), "weight_decay": (1e-3, 1)}, BETAS, {}),
+}
+
+
+class Settings(NamedTuple):
+    """What a trial trains with; `others` are for the optimizer, a class of Keras by its name."""
+
+    batch_size: int
+    label_smoothing: float
+    optimizer: str
+    peak: float
+    others: dict[str, float | bool]
+
+    def applied_to(self, recipe):
+        """The recipe with these settings; the last sixth of the training images is held out."""
+        optimizer = getattr(keras.optimizers, self.optimizer)
+        return replace(
+            recipe,
+            name=f"{recipe.name}_found",
+            batch_size=self.batch_size,
+            validation=1 / 6,
+            optimizer=one_cycle(self.peak, optimizer, **self.others),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
+        )
+
+    def as_python(self, recipe):
+        """The same as a program: `recipe` is that which `applied_to` gives."""
+        others = "".join(f", {name}={value!r}" for name, value in self.others.items())
+        return f"""\
+from dataclasses import replace
+
+import keras
+
+from digitlib.recipes import RECIPES, one_cycle
+
+recipe = replace(
+    RECIPES["{recipe.name}"],
+    name="{recipe.name}_found",
+    batch_size={self.batch_size},
+    validation=1 / 6,
+    optimizer=one_cycle(
+        {self.peak}, keras.optimizers.{self.optimizer}{others}
+    ),
+    loss=keras.losses.CategoricalCrossentropy(label_smoothing={self.label_smoothing}),
+)"""
+
+
+def search(recipe, data, n_trials, *, optimizers=tuple(FAMILIES), storage=None, seed=0):
+    """Look for better settings of a recipe until its study has n trials: the `optuna.Study`.
+
+    A trial trains as `train` does and is judged by its accuracy on the last sixth of the training
+    images: a loss would compare badly, as label smoothing changes what it measures. From the
+    middle of its epochs on it is stopped where it falls behind the median; not earlier, as the
+    best rates of a one-cycle schedule show it late. The test images play no part.
+
+    The study is kept in the cache, or in the database that `storage` names by its URL. Called
+    again, it goes on to n trials in all; several processes may share a study, and each may then
+    add one trial too many. What a trial tries follows from the seed, its number and the trials
+    before it.
+
+    optimizers : names in `FAMILIES`, to search only among these
+    Raises ValueError for an unknown optimizer, a storage that cannot be used, or no trials.
+    """
+    if unknown := set(optimizers) - set(FAMILIES):
+        raise ValueError(f"optimizers: expected some of {', '.join(FAMILIES)}, got {unknown}")
+    if n_trials < 1:
+        raise ValueError(f"n_trials: expected 1 or more, got {n_trials}")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # _report says it in one line
+    study = _open_study(_study_name(recipe, data, optimizers, seed), storage)
+    study.pruner = optuna.pruners.MedianPruner(n_warmup_steps=math.ceil(recipe.epochs / 2))
+    unseen = replace(data, x_test=data.x_test[:0], y_test=data.y_test[:0])
+
+    def objective(trial):
+        trial.set_user_attr("process", [socket.gethostname(), os.getpid()])
+        # A sampler that lived longer would draw the same again after each start of the search.
+        entropy = np.random.SeedSequence([seed, trial.number]).generate_state(1)
+        study.sampler = optuna.samplers.TPESampler(seed=int(entropy[0]))
+        tried = _settings(trial, optimizers).applied_to(recipe)
+        worker = joblib.Parallel(n_jobs=2)  # it takes 1 for "in this process"
+        (accuracy,) = worker([joblib.delayed(_accuracy)(trial, tried, unseen, seed)])
+        if accuracy is None:
+            raise optuna.TrialPruned
+        return accuracy
+
+    while len(study.get_trials(deepcopy=False, states=FINISHED)) < n_trials:
+        study.optimize(objective, n_trials=1, callbacks=[_report])
+    return study
+
+
+def best_settings(study):
+    """The `Settings` of a study's best trial."""
+    return _settings(optuna.trial.FixedTrial(study.best_params))
+
+
+def _settings(trial, optimizers=tuple(FAMILIES)):
+    """The `Settings` that a trial suggests, rounded to what is printed."""
+    name = trial.suggest_categorical("optimizer", optimizers)
+    family = FAMILIES[name]
+    scales = {
+        key: float(f"{trial.suggest_float(f'{name} {key}', low, high, log=True):.3g}")
+        for key, (low, high) in family.scales.items()
+    }
+    memories = {
+        key: round(1 - trial.suggest_float(f"{name} 1-{key}", 1 - high, 1 - low, log=True), 4)
+        for key, (low, high) in family.memories.items()
+    }
+    return Settings(
+        trial.suggest_int("batch_size", 32, 512, log=True),
+        round(trial.suggest_float("label_smoothing", 0, 0.2), 3),
+        family.optimizer,
+        scales.pop("peak"),
+        scales | memories | family.fixed,
+    )
+
+
+def _accuracy(trial, recipe, data, seed):
+    """Train in this process: the accuracy on validation images, or None where it was stopped."""
+
+    def report(epoch, row):
+        trial.report(row["val_accuracy"], epoch)
+        if epoch < recipe.epochs and trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        _, history = train_here(recipe, data, seed, after_epoch=report)
+    except optuna.TrialPruned:
+        return None  # an error would end the worker process
+    return float(history.val_accuracy.iloc[-1])
+
+
+def _report(study, trial):
+    tried = _settings(optuna.trial.FixedTrial(trial.params))
+    others = "".join(f", {name} {value}" for name, value in tried.others.items())
+    print(
+        f"trial {trial.number}: {'stopped at ' * (trial.state == TrialState.PRUNED)}"
+        f"{100 * trial.value:.2f} % (best {100 * study.best_value:.2f} %), batch size "
+        f"{tried.batch_size}, label smoothing {tried.label_smoothing}, "
+        f"{tried.optimizer}, peak {tried.peak}{others}",
+        file=sys.stderr,
+    )
+
+
+def _study_name(recipe, data, optimizers, seed):
+    """Names a study after all that decides its result, as runs are named."""
+    code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(one_cycle)
+    key = [_run_name(recipe, data, seed), *optimizers, code, optuna.__version__]
+    return f"search-{recipe.name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
+
+
+def _open_study(name, url):
+    try:
+        storage = _database(url) if url else _journal(cache_folder() / f"{name}.journal")
+        study = optuna.create_study(
+            study_name=name, storage=storage, direction="maximize", load_if_exists=True
+        )
+    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+        raise ValueError(
+            f"storage: {str(error).splitlines()[0]}; expected the URL of a database that answers, "
+            "such as postgresql://user@host/name, and its driver installed"
+        ) from error
+    if not url:
+        _fail_abandoned(study)
+    return study
+
+
+def _database(url):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        try:
+            return optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT)
+        except SQLAlchemyError:  # such as when another process creates the same tables just now
+            time.sleep(2)
+            return optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT)
+
+
+def _journal(path):
+    """A file, which Optuna recommends over SQLite where several processes write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = JournalFileOpenLock(str(path))
+    try:
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path}: damaged ({error}); delete it to search anew") from error
+
+
+def _fail_abandoned(study):
+    """A journal has no heartbeat, but its processes are on this machine."""
+    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+        host, pid = trial.user_attrs.get("process", (None, None))
+        if host == socket.gethostname() and not psutil.pid_exists(pid):
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
