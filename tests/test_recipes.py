@@ -108,7 +108,7 @@ def test_one_cycle_is_of_the_optimizer_and_its_settings():
     assert one_cycle(0.1, beta_2=0.99)(10).beta_2 == 0.99
 
 
-@pytest.mark.parametrize(("name", "hint"), [("P3", "p3"), ("mlp", "there are p0"), ("pp4", "p4")])
+@pytest.mark.parametrize(("name", "hint"), [("P3", "p3"), ("vgg16", "there are p0"), ("pp4", "p4")])
 def test_unknown_recipe_names_the_near_misses(name, hint):
     with pytest.raises(ValueError, match=hint):
         get_recipe(name)
