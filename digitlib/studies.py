@@ -30,7 +30,7 @@ FOLDER = Path("figures/studies")
 SEEDS = range(2)
 # Settings are compared on a smaller network over fewer epochs than a record takes.
 SHORT = replace(PLAIN, build=partial(plain_network, 16), epochs=3)
-N_VALIDATION = 10_000
+HELD_OUT = 1 / 6  # of the training images, the last
 
 
 def steps(data, way=None, seeds=range(3)):
@@ -38,7 +38,7 @@ def steps(data, way=None, seeds=range(3)):
 
     Returns step, seed, seconds and val_error (percent).
     """
-    n = len(data.x_train) - N_VALIDATION
+    n = len(data.x_train) - round(HELD_OUT * len(data.x_train))
     held_out = replace(
         data, x_train=data.x_train[:n], y_train=data.y_train[:n],
         x_test=data.x_train[n:], y_test=data.y_train[n:],
@@ -62,7 +62,7 @@ def augmentation(data, recipe=SHORT, seeds=SEEDS):
     chosen = {"none": None, **{name: {name: size} for name, size in five.items() if size}}
     chosen |= {"stroke": {"stroke": 0.5}, "all but stroke": five, "all": five | {"stroke": 0.5}}
     recipes = {
-        name: replace(recipe, validation=1 / 6, augment=sizes and Distortion(**sizes))
+        name: replace(recipe, validation=HELD_OUT, augment=sizes and Distortion(**sizes))
         for name, sizes in chosen.items()
     }
     return _validated("augmentation", recipes, data, seeds)
@@ -86,36 +86,38 @@ def optimizers(data, recipe=None, n_trials=8):
     return pd.DataFrame(tables)
 
 
-def size(data, recipe=SHORT, seeds=SEEDS):
-    """How the error falls with the number of parameters: `plain` in five widths, a row a run.
+def size(data, recipe=SHORT, seeds=SEEDS, widths=(4, 8, 16, 32, 48)):
+    """How the error falls with the number of parameters: `plain` in several widths, a row a run.
 
     Returns parameters, seed, val_error (percent) and val_loss.
     """
-    builds = [partial(plain_network, width) for width in (4, 8, 16, 32, 48)]
+    builds = [partial(plain_network, width) for width in widths]
     recipes = {
-        build().count_params(): replace(recipe, validation=1 / 6, build=build) for build in builds
+        build().count_params(): replace(recipe, validation=HELD_OUT, build=build)
+        for build in builds
     }
     return _validated("parameters", recipes, data, seeds)
 
 
-def images(data, recipe=SHORT, seeds=SEEDS):
+def images(data, recipe=SHORT, seeds=SEEDS, percents=(1, 3, 10, 30, 100)):
     """How the error falls with the number of training images, with and without augmentation.
 
-    Learns from the first 1 to 100 % of the images that are not held out, over up to five times
+    Learns from the first of the images that are not held out, 1 to 100 %, over up to five times
     as many epochs where they are few.
 
     Returns distorted, images, seed, val_error (percent) and val_loss.
     """
-    n_most = len(data.x_train) - N_VALIDATION
+    n_held_out = round(HELD_OUT * len(data.x_train))
+    n_most = len(data.x_train) - n_held_out
     tables = []
-    for percent in (1, 3, 10, 30, 100):
+    for percent in percents:
         n = n_most * percent // 100
         kept = np.r_[:n, n_most : len(data.x_train)]
         part = replace(data, x_train=data.x_train[kept], y_train=data.y_train[kept])
         recipes = {
             augment is not None: replace(
                 recipe,
-                validation=N_VALIDATION / len(kept),
+                validation=n_held_out / len(kept),
                 epochs=recipe.epochs * min(5, 100 // percent),
                 augment=augment,
             )

@@ -26,6 +26,7 @@ SLOW = {  # they start processes
         "reader",
         "report",
         "search",
+        "studies",
         "training",
     )
 }
