@@ -50,6 +50,7 @@ def scheduler(tmp_path_factory):
 def start_worker(scheduler, tmp_path, monkeypatch):
     """Starts a worker of the cluster that is in use during the test."""
     monkeypatch.setenv("DIGITLIB_CLUSTER", scheduler)
+    monkeypatch.setattr(workers_module, "PATIENCE", 60)
     started = []
 
     def start_worker():
@@ -114,8 +115,9 @@ def test_worker_with_other_code_is_refused(start_worker, monkeypatch):
         do(lambda: "never")
 
 
-def test_cluster_without_workers_is_an_error(start_worker, monkeypatch):
-    monkeypatch.setattr(workers_module, "PATIENCE", 1)
+def test_cluster_without_workers_is_an_error(scheduler, monkeypatch):
+    monkeypatch.setenv("DIGITLIB_CLUSTER", scheduler)
+    monkeypatch.setattr(workers_module, "PATIENCE", 3)
     with pytest.raises(OSError, match="with workers, but it has none"):
         do(lambda: "never")
 
