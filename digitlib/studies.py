@@ -126,7 +126,7 @@ def images(data, recipe=SHORT, seeds=SEEDS, percents=(1, 3, 10, 30, 100)):
         table = _validated("distorted", recipes, part, seeds)
         table.insert(1, "images", n)
         tables.append(table)
-    return pd.concat(tables)
+    return pd.concat(tables, ignore_index=True)
 
 
 def records(data):
