@@ -1,7 +1,7 @@
-"""Our own recipes, each the best that we know for its purpose.
+"""Our own recipes, each with a purpose: speed, accuracy, few weights, robustness.
 
-They learn from all 60,000 training images; their settings were chosen with the last 10,000 of
-these held out, by `dataclasses.replace(recipe, validation=1 / 6)`.
+They learn from all 60,000 training images; where settings were compared, it was with the last
+10,000 of these held out, by `dataclasses.replace(recipe, validation=1 / 6)`.
 """
 
 from contextlib import contextmanager
@@ -13,10 +13,12 @@ from digitlib.augmentation import Distortion
 from digitlib.damage import Damage
 from digitlib.recipe import Recipe, one_cycle
 
+FIRST_GUESS = "The settings are first guesses, which nothing else was compared with yet."
+
 
 @contextmanager
 def _in_bfloat16():
-    """Layers made inside compute in bfloat16, several times as fast where a processor knows it."""
+    """Layers made inside compute in bfloat16, which is faster where a processor knows it."""
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         yield
@@ -142,6 +144,7 @@ BEST = Recipe(
 MLP_BEST = Recipe(
     name="mlp_best",
     title="mlp_best: MLP 512-512, distorted digits",
+    choices=FIRST_GUESS,
     source="this project",
     build=_mlp,
     epochs=20,
@@ -154,6 +157,7 @@ MLP_BEST = Recipe(
 TINY = Recipe(
     name="tiny",
     title="tiny: CNN 12-16-20-22",
+    choices=FIRST_GUESS,
     source="this project",
     build=_tiny,
     epochs=20,
@@ -166,6 +170,7 @@ TINY = Recipe(
 MINUTE = Recipe(
     name="minute",
     title="minute: CNN 6-8-12",
+    choices=FIRST_GUESS,
     source="this project",
     build=_minute,
     epochs=20,
@@ -178,6 +183,7 @@ MINUTE = Recipe(
 ROBUST = Recipe(
     name="robust",
     title="robust: the network of plain, damaged digits",
+    choices=FIRST_GUESS,
     source="this project",
     build=plain_network,
     epochs=10,
