@@ -9,8 +9,7 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
-from digitlib.augmentation import Distortion
-from digitlib.damage import Damage
+from digitlib.augmentation import Damage, Distortion
 from digitlib.recipe import Recipe, one_cycle
 
 FIRST_GUESS = "The settings are first guesses, which nothing else was compared with yet."

@@ -212,7 +212,6 @@ def main():
     data = load_mnist()
     if data.is_sample:
         sys.exit("error: the studies need all of MNIST; set DIGITLIB_DATA (see README.md)")
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for name in names:
         with written_whole(FOLDER / f"{name}.csv") as draft:
             STUDIES[name](data).to_csv(draft, index=False, float_format="%.6g")

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from digitlib.augmentation import Distortion
-from digitlib.damage import Damage
+from digitlib.augmentation import Damage, Distortion
 from digitlib.data import model_input
 
 NONE = {"noise": 0, "contrast": 1, "patches": 0}
