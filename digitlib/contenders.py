@@ -86,11 +86,11 @@ def train_recipe(recipe, data, seed):
     """Train a recipe of this project on all cores: `Trained`."""
     import keras
 
-    from digitlib.training import _compiled_model, fit
+    from digitlib.training import compiled_model, fit
 
     keras.utils.set_random_seed(seed)
     start = time.perf_counter()
-    model = _compiled_model(recipe, data)
+    model = compiled_model(recipe, data)
     fit(model, recipe, data, seed, show_progress=False)
     seconds = time.perf_counter() - start
     n_images = recipe.epochs * recipe.n_fitted(len(data.x_train))

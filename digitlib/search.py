@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from digitlib.recipes import one_cycle
-from digitlib.training import _run_name, cache_folder, train_here
+from digitlib.training import cache_folder, run_name, train_here
 
 try:
     import optuna
@@ -197,7 +197,7 @@ def _report(study, trial):
 def _study_name(recipe, data, optimizers, seed):
     """Names a study after all that decides its result, as runs are named."""
     code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(one_cycle)
-    key = [_run_name(recipe, data, seed), *optimizers, code, optuna.__version__]
+    key = [run_name(recipe, data, seed), *optimizers, code, optuna.__version__]
     return f"search-{recipe.name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
 
 

@@ -62,7 +62,7 @@ def train_many(recipes, data, seeds):
     cache (DIGITLIB_CACHE, or the user's cache folder), so an interrupted call goes on from there.
     """
     folder = cache_folder()
-    jobs = [(_run_name(recipe, data, seed), recipe, seed) for recipe in recipes for seed in seeds]
+    jobs = [(run_name(recipe, data, seed), recipe, seed) for recipe in recipes for seed in seeds]
     missing = [job for job in jobs if not (folder / job[0]).exists()]
     if missing:
         alone = len(missing) == 1
@@ -86,7 +86,7 @@ def train_here(recipe, data, seed, *, after_epoch=None, show_progress=False):
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
-    model = _compiled_model(recipe, data)
+    model = compiled_model(recipe, data)
     history = fit(model, recipe, data, seed, after_epoch=after_epoch, show_progress=show_progress)
     return model, history
 
@@ -182,16 +182,17 @@ def _load_run(path):
     return Run(**about, history=history, y_prob=np.load(path / "y_prob.npy"), path=path)
 
 
-def _compiled_model(recipe, data):
+def compiled_model(recipe, data):
+    """A new network of the recipe, compiled for training on these data."""
     model = recipe.build()
     optimizer = recipe.new_optimizer(len(data.x_train))
     model.compile(optimizer=optimizer, loss=recipe.loss, metrics=["accuracy"])
     return model
 
 
-def _run_name(recipe, data, seed):
+def run_name(recipe, data, seed):
     """Names a run after all that decides its result: recipe, seed, data, code and versions."""
-    network = re.sub(r'"name": "[^"]*"', "", _compiled_model(recipe, data).to_json())
+    network = re.sub(r'"name": "[^"]*"', "", compiled_model(recipe, data).to_json())
     settings = [recipe.epochs, recipe.batch_size, recipe.validation, joblib.hash(recipe.augment)]
     code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(model_input)
     if recipe.augment:
