@@ -125,13 +125,17 @@ def test_draw_42_undo_and_clear(page):
     draw(page, *FOUR, *TWO)
     reads(page, "42")
     expect(page.locator(".box")).to_have_count(2)
-    area = page.locator("#pad").bounding_box()
-    box = page.locator(".box").last.bounding_box()
-    found = [box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]]
-    drawn = [0.59, 0.22, 0.84, 0.75]
-    for side, (at, share) in enumerate(zip(found, drawn, strict=True)):
-        start, length = (area["x"], area["width"]) if side % 2 == 0 else (area["y"], area["height"])
-        assert abs((at - start) / length - share) < 0.03, "the box frames the 2"
+    # The 2 is read before its last stroke ends, so the box that frames all of it may come later.
+    page.wait_for_function(
+        """(drawn) => {
+            const pad = document.querySelector("#pad").getBoundingClientRect();
+            const box = [...document.querySelectorAll(".box")].at(-1).getBoundingClientRect();
+            const across = [box.left, box.right].map((x) => (x - pad.left) / pad.width);
+            const down = [box.top, box.bottom].map((y) => (y - pad.top) / pad.height);
+            return [...across, ...down].every((at, i) => Math.abs(at - drawn[i]) < 0.03);
+        }""",
+        arg=[0.59, 0.84, 0.22, 0.75],
+    )
     page.keyboard.press("Control+z")
     reads(page, "4")
     page.get_by_role("button", name="Undo").click()
