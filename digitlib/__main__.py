@@ -155,11 +155,11 @@ def _search(args):
 
 
 def _evaluate(args):
-    import keras
     import numpy as np
     import pandas as pd
 
     from digitlib.data import model_input
+    from digitlib.layers import load_network
     from digitlib.plotting import plot_digits, save_figure, use_style
     from digitlib.report import write_report
 
@@ -167,7 +167,7 @@ def _evaluate(args):
         raise FileNotFoundError(f"{args.model}: no such file; `train` writes one")
     data = _test_data(args)
     try:
-        model = keras.saving.load_model(args.model)
+        model = load_network(args.model)
         y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{args.model}: not a Keras network that reads 28 x 28 digits") from error

@@ -20,6 +20,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from digitlib.data import model_input, one_hot
+from digitlib.layers import load_network
 from digitlib.workers import workers
 
 
@@ -46,7 +47,7 @@ class Run:
 
     def load_model(self):
         """The trained network, compiled, as Keras saved it."""
-        return keras.saving.load_model(self.path / "model.keras")
+        return load_network(self.path / "model.keras")
 
 
 def train(recipe, data, seed=0):
@@ -192,11 +193,13 @@ def compiled_model(recipe, data):
 
 def run_name(recipe, data, seed):
     """Names a run after all that decides its result: recipe, seed, data, code and versions."""
-    network = re.sub(r'"name": "[^"]*"', "", compiled_model(recipe, data).to_json())
+    model = compiled_model(recipe, data)
+    network = re.sub(r'"name": "[^"]*"', "", model.to_json())
     settings = [recipe.epochs, recipe.batch_size, recipe.validation, joblib.hash(recipe.augment)]
-    code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(model_input)
-    if recipe.augment:
-        code += inspect.getsource(inspect.getmodule(recipe.augment))
+    parts = filter(None, [recipe.augment, *model.layers])
+    modules = {sys.modules[__name__], *map(inspect.getmodule, parts)}
+    ours = [module for module in modules if not module.__name__.startswith("keras.")]
+    code = [*sorted(map(inspect.getsource, ours)), inspect.getsource(model_input)]
     versions = [keras.__version__, tf.__version__, np.__version__]
     key = json.dumps([network, settings, code, versions, data.sha256, seed])
     return f"{recipe.name}-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
