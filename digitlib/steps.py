@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from keras import layers
 
-from digitlib.ours import FAST, classifier, conv
+from digitlib.ours import FAST, classifier, conv, in_bfloat16
 from digitlib.projects import PROJECTS
 
 
@@ -33,6 +33,19 @@ def _three_convolutions():
 
 def _normalised():
     return _after_strides(
+        layers.Conv2D(32, 3, use_bias=False),
+        layers.MaxPooling2D(),
+        layers.BatchNormalization(momentum=0.9),
+        layers.ReLU(),
+        layers.Conv2D(64, 3, use_bias=False),
+        layers.BatchNormalization(momentum=0.9),
+        layers.ReLU(),
+        layers.Flatten(),
+    )
+
+
+def _normalised_at_once():
+    return _after_strides(
         *conv(32, padding="valid", pool=True),
         *conv(64, padding="valid"),
         layers.Flatten(),
@@ -50,7 +63,9 @@ def from_p3_to_fast():
         "strides for pooling": {"build": _strided},
         "a third convolution for 128 units": {"build": _three_convolutions},
         "batch normalisation": {"build": _normalised},
-        "bfloat16": {"build": FAST.build},
+        "the same as one operation": {"build": _normalised_at_once},
+        "bfloat16": {"build": in_bfloat16()(_normalised_at_once)},
+        "16-32-48 filters, not 32-32-64": {"build": FAST.build},
     }
     recipe = p3
     for change, settings in changes.items():

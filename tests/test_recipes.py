@@ -36,7 +36,7 @@ PARAMETERS = {
     "p2": dense(784, 512) + dense(512, 512) + dense(512, 10),
     "p3": conv(3, 1, 32) + conv(3, 32, 64) + dense(5 * 5 * 64, 128) + dense(128, 10),
     "p4": dense(784, 128) + dense(128, 64) + dense(64, 10),
-    "fast": conv(5, 1, 32) + normed(3, 32, 32) + normed(3, 32, 64) + dense(3 * 3 * 64, 10),
+    "fast": conv(5, 1, 16) + normed(3, 16, 32) + normed(3, 32, 48) + dense(3 * 3 * 48, 10),
     "plain": normed(5, 1, 32)
     + normed(3, 32, 64)
     + normed(3, 64, 96)
