@@ -88,10 +88,11 @@ def _mlp():
 
 def _tiny():
     return classifier(
-        *conv(12, 5, 2),
+        *conv(8, 5, pool=True),
+        *conv(12),
         *conv(16, pool=True),
         *conv(20),
-        *conv(22, padding="valid"),
+        *conv(20, padding="valid"),
         layers.GlobalAveragePooling2D(),
     )
 
@@ -156,11 +157,10 @@ MLP_BEST = Recipe(
 
 TINY = Recipe(
     name="tiny",
-    title="tiny: CNN 12-16-20-22",
-    choices=FIRST_GUESS,
+    title="tiny: CNN 8-12-16-20-20",
     source="this project",
     build=_tiny,
-    epochs=20,
+    epochs=16,
     batch_size=128,
     validation=0,
     optimizer=one_cycle(1e-2, beta_2=0.99),

@@ -53,11 +53,12 @@ PARAMETERS = {
     + normed(3, 96, 96)
     + dense(2 * 2 * 96, 10),
     "mlp_best": dense(784, 512) + dense(512, 512) + dense(512, 10),
-    "tiny": normed(5, 1, 12)
+    "tiny": normed(5, 1, 8)
+    + normed(3, 8, 12)
     + normed(3, 12, 16)
     + normed(3, 16, 20)
-    + normed(3, 20, 22)
-    + dense(22, 10),
+    + normed(3, 20, 20)
+    + dense(20, 10),
     "minute": normed(5, 1, 6) + normed(3, 6, 8) + normed(3, 8, 12) + dense(12, 10),
 }
 
