@@ -145,10 +145,9 @@ BEST = Recipe(
 MLP_BEST = Recipe(
     name="mlp_best",
     title="mlp_best: MLP 512-512, distorted digits",
-    choices=FIRST_GUESS,
     source="this project",
     build=_mlp,
-    epochs=20,
+    epochs=30,
     batch_size=256,
     validation=0,
     optimizer=one_cycle(2e-3, beta_2=0.99),
