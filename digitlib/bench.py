@@ -25,7 +25,7 @@ from digitlib.plotting import RIGHT
 from digitlib.recipes import get_recipe
 
 # How many seeds of which recipe or example.
-FULL = {"fast": 20, "plain": 5, "p2": 3, "p3": 3, KERAS: 2, TORCH: 1}
+FULL = {"fast": 20, "plain": 5, "p2": 1, "p3": 1, KERAS: 1, TORCH: 1}
 QUICK = {"fast": 3, "plain": 1, KERAS_QUICK: 1}
 
 HAS_TORCH = find_spec("torch") is not None
