@@ -97,10 +97,9 @@ def _tiny():
 
 def _minute():
     return classifier(
-        *conv(4, 5, pool=True),
-        *conv(6),
-        *conv(7, pool=True),
-        *conv(7, pool=True),
+        *conv(5, 5, pool=True),
+        *conv(8, pool=True),
+        *conv(8, pool=True),
         layers.Flatten(),
     )
 
@@ -170,7 +169,7 @@ TINY = Recipe(
 
 MINUTE = Recipe(
     name="minute",
-    title="minute: CNN 4-6-7-7",
+    title="minute: CNN 5-8-8",
     source="this project",
     build=_minute,
     epochs=24,

@@ -59,11 +59,7 @@ PARAMETERS = {
     + normed(3, 16, 20)
     + normed(3, 20, 20)
     + dense(20, 10),
-    "minute": normed(5, 1, 4)
-    + normed(3, 4, 6)
-    + normed(3, 6, 7)
-    + normed(3, 7, 7)
-    + dense(3 * 3 * 7, 10),
+    "minute": normed(5, 1, 5) + normed(3, 5, 8) + normed(3, 8, 8) + dense(3 * 3 * 8, 10),
 }
 
 
