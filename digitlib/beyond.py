@@ -1,5 +1,6 @@
 """The studies of notebook 05: corrupted digits, other people's, and digits learnt from a few."""
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -119,7 +120,7 @@ def halves(other, form):
 
 
 def _error(model, images, labels):
-    y_prob = model.predict(model_input(images), batch_size=1000, verbose=0)
+    y_prob = keras.ops.convert_to_numpy(model(model_input(images)))
     return _error_and_confidence(labels, y_prob)[0]
 
 

@@ -52,6 +52,11 @@ def _normalised_at_once():
     )
 
 
+@in_bfloat16()
+def _in_bfloat16():
+    return _normalised_at_once()
+
+
 def from_p3_to_fast():
     """The recipes on that way by what each changes, in order; the last is `fast`."""
     p3 = next(recipe for recipe in PROJECTS if recipe.name == "p3")
@@ -64,7 +69,7 @@ def from_p3_to_fast():
         "a third convolution for 128 units": {"build": _three_convolutions},
         "batch normalisation": {"build": _normalised},
         "the same as one operation": {"build": _normalised_at_once},
-        "bfloat16": {"build": in_bfloat16()(_normalised_at_once)},
+        "bfloat16": {"build": _in_bfloat16},
         "16-32-48 filters, not 32-32-64": {"build": FAST.build},
     }
     recipe = p3

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import cloudpickle
 import keras
 import pytest
 
@@ -134,3 +135,5 @@ def test_steps_lead_from_p3_to_fast_and_each_changes_something():
     assert (way[-1].epochs, way[-1].batch_size, way[-1].build) == (1, fast.batch_size, fast.build)
     assert way[-1].optimizer is fast.optimizer
     assert all(a != b for a, b in pairwise(way))
+    for recipe in way:  # as it travels to the process that trains it
+        assert cloudpickle.loads(cloudpickle.dumps(recipe)).title == recipe.title
