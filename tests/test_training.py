@@ -1,6 +1,7 @@
 """Training: it repeats, it is kept whole or not at all, and it is what Keras would do."""
 
 import dataclasses
+import importlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from tiny import TINY, few_digits, tiny_network
 
 from digitlib.data import model_input, one_hot
 from digitlib.recipes import one_cycle
-from digitlib.training import fit, train, train_many
+from digitlib.training import fit, run_name, train, train_many
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +184,18 @@ def test_full_disk_leaves_no_run(tmp_path):
         messages = process.communicate()[1]
     assert process.returncode != 0 and "File too large" in messages
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_code_of_a_layer_of_ours_is_part_of_a_runs_name(few, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    names = []
+    for factor in ("1", "10"):
+        call = f"def call(self, x):\n        return {factor} * x\n"
+        code = f"import keras\n\nclass Own(keras.Layer):\n    {call}"
+        (tmp_path / "own_layer.py").write_text(code)
+        monkeypatch.delitem(sys.modules, "own_layer", raising=False)
+        own = importlib.import_module("own_layer").Own
+        network = keras.Sequential([*tiny_network().layers, own()])
+        recipe = dataclasses.replace(TINY, build=lambda network=network: network)
+        names.append(run_name(recipe, few, 0))
+    assert names[0] != names[1]
