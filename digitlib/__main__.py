@@ -113,7 +113,8 @@ def _train(args):
         return _train_committee(args, data)
     run = train(get_recipe(args.recipe), data, args.seed)
     run.load_model().summary()
-    print(run.history.round(4).to_string(), end="\n\n")
+    print(run.history.round(4).to_string())
+    print(f"seconds: on one core, {run.processor}", end="\n\n")
     _print_metrics(data, run.y_pred)
 
     with written_whole(args.out) as draft:
@@ -123,7 +124,8 @@ def _train(args):
     for ax, metric in zip(axes, ("loss", "accuracy"), strict=True):
         plot_training_curves([run.history], metric=metric, ax=ax)
     name = f"{args.out.stem}_training"
-    save_figure(fig, run.history, name, data=data, seeds=[run.seed], folder=args.out.parent)
+    curves = run.history.drop(columns="seconds")
+    save_figure(fig, curves, name, data=data, seeds=[run.seed], folder=args.out.parent)
     print(f"wrote {args.out}, {name}.png and {name}.csv")
 
 

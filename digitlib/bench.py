@@ -3,13 +3,11 @@
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import pairwise
-from pathlib import Path
 
 import cloudpickle
 import joblib
@@ -23,6 +21,7 @@ from tqdm import tqdm
 from digitlib.contenders import EXAMPLES, KERAS, KERAS_QUICK, TORCH, call_seconds
 from digitlib.plotting import RIGHT
 from digitlib.recipes import get_recipe
+from digitlib.workers import processor
 
 # How many seeds of which recipe or example.
 FULL = {"fast": 20, "plain": 5, "p2": 1, "p3": 1, KERAS: 1, TORCH: 1}
@@ -74,15 +73,8 @@ def measured_in_fresh_process(entry, data, seed):
 
 def machine():
     """The processor's name and the number of cores that this process may use."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and (line := re.search(r"model name\s*: (.+)", cpuinfo.read_text())):
-        name = line[1]
-    elif sys.platform == "darwin":
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     n_cores = joblib.cpu_count()
-    return f"{name}, {n_cores} core{'s' if n_cores > 1 else ''}"
+    return f"{processor()}, {n_cores} core{'s' if n_cores > 1 else ''}"
 
 
 def versions():
@@ -150,8 +142,7 @@ def summary_text(table):
 seconds   training, from building the network on (mean ± sd over the seeds, as for right %)
 vs        how many times faster than the example of Keras or of PyTorch
 training  how much of the ceiling it reaches; conv: its convolutions alone, with their gradients
-ceiling   {table.ceiling_gflops[0]:,.0f} GFLOP/s, a large product of float32 matrices on all cores;
-          a network that computes in bfloat16 may pass it where the processor knows how
+ceiling   {table.ceiling_gflops[0]:,.0f} GFLOP/s, a large product of float32 matrices on all cores
 1 image   the median; images/s: in batches of 1,000"""
 
 

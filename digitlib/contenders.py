@@ -167,7 +167,7 @@ def layer_flops(layer):
 def conv_gflops(model, batch_size):
     """GFLOP/s that a network's Conv2D layers reach alone: forward and both gradients.
 
-    Each is timed on random numbers of its true shapes and type. NaN for a network without any.
+    Each is timed on random numbers of its true shapes. NaN for a network without any.
     """
     import keras
 
@@ -189,7 +189,7 @@ def _conv_step(layer, batch_size):
 
     shapes = [(batch_size, *tensor.shape[1:]) for tensor in (layer.input, layer.output)]
     shapes.insert(1, layer.kernel.shape)
-    return partial(step, *(tf.cast(tf.random.normal(s), layer.compute_dtype) for s in shapes))
+    return partial(step, *map(tf.random.normal, shapes))
 
 
 def torch_example_network():

@@ -4,24 +4,12 @@ They learn from all 60,000 training images; where settings were compared, it was
 10,000 of these held out, by `dataclasses.replace(recipe, validation=1 / 6)`.
 """
 
-from contextlib import contextmanager
-
 import keras
 from keras import layers
 
 from digitlib.augmentation import Damage, Distortion
 from digitlib.layers import FusedBatchNormalization
 from digitlib.recipe import Recipe, one_cycle
-
-
-@contextmanager
-def in_bfloat16():
-    """Layers made inside compute in bfloat16, which is faster where a processor knows it."""
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy("float32")
 
 
 def conv(filters, size=3, strides=1, *, padding="same", pool=False):
@@ -35,13 +23,10 @@ def conv(filters, size=3, strides=1, *, padding="same", pool=False):
 
 
 def classifier(*stack):
-    """A network of these layers on images (n, 28, 28, 1), with ten probabilities in float32."""
-    return keras.Sequential(
-        [keras.Input((28, 28, 1)), *stack, layers.Dense(10, "softmax", dtype="float32")]
-    )
+    """A network of these layers on images (n, 28, 28, 1), with ten probabilities."""
+    return keras.Sequential([keras.Input((28, 28, 1)), *stack, layers.Dense(10, "softmax")])
 
 
-@in_bfloat16()
 def _fast():
     return classifier(
         layers.Conv2D(16, 5, 2, activation="relu"),
@@ -51,7 +36,6 @@ def _fast():
     )
 
 
-@in_bfloat16()
 def plain_network(width=32):
     """The network of `plain`: `width` filters first, two and three times as many later."""
     return classifier(
@@ -64,7 +48,6 @@ def plain_network(width=32):
     )
 
 
-@in_bfloat16()
 def _best():
     return classifier(
         *conv(32, 5, 2),

@@ -123,6 +123,7 @@ def search(recipe, data, n_trials, *, optimizers=tuple(FAMILIES), storage=None, 
     study = _open_study(_study_name(recipe, data, optimizers, seed), storage)
     study.pruner = optuna.pruners.MedianPruner(n_warmup_steps=math.ceil(recipe.epochs / 2))
     unseen = replace(data, x_test=data.x_test[:0], y_test=data.y_test[:0])
+    policy = keras.config.dtype_policy()
 
     def objective(trial):
         trial.set_user_attr("process", [socket.gethostname(), os.getpid()])
@@ -131,7 +132,7 @@ def search(recipe, data, n_trials, *, optimizers=tuple(FAMILIES), storage=None, 
         study.sampler = optuna.samplers.TPESampler(seed=int(entropy[0]))
         tried = _settings(trial, optimizers).applied_to(recipe)
         worker = joblib.Parallel(n_jobs=2)  # it takes 1 for "in this process"
-        (accuracy,) = worker([joblib.delayed(_accuracy)(trial, tried, unseen, seed)])
+        (accuracy,) = worker([joblib.delayed(_accuracy)(trial, tried, unseen, seed, policy)])
         if accuracy is None:
             raise optuna.TrialPruned
         return accuracy
@@ -167,7 +168,7 @@ def _settings(trial, optimizers=tuple(FAMILIES)):
     )
 
 
-def _accuracy(trial, recipe, data, seed):
+def _accuracy(trial, recipe, data, seed, policy):
     """Train in this process: the accuracy on validation images, or None where it was stopped."""
 
     def report(epoch, row):
@@ -176,7 +177,7 @@ def _accuracy(trial, recipe, data, seed):
             raise optuna.TrialPruned
 
     try:
-        _, history = train_here(recipe, data, seed, after_epoch=report)
+        _, history = train_here(recipe, data, seed, policy, after_epoch=report)
     except optuna.TrialPruned:
         return None  # an error would end the worker process
     return float(history.val_accuracy.iloc[-1])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from keras import layers
 
-from digitlib.ours import FAST, classifier, conv, in_bfloat16
+from digitlib.ours import FAST, classifier, conv
 from digitlib.projects import PROJECTS
 
 
@@ -52,11 +52,6 @@ def _normalised_at_once():
     )
 
 
-@in_bfloat16()
-def _in_bfloat16():
-    return _normalised_at_once()
-
-
 def from_p3_to_fast():
     """The recipes on that way by what each changes, in order; the last is `fast`."""
     p3 = next(recipe for recipe in PROJECTS if recipe.name == "p3")
@@ -69,7 +64,6 @@ def from_p3_to_fast():
         "a third convolution for 128 units": {"build": _three_convolutions},
         "batch normalisation": {"build": _normalised},
         "the same as one operation": {"build": _normalised_at_once},
-        "bfloat16": {"build": _in_bfloat16},
         "16-32-48 filters, not 32-32-64": {"build": FAST.build},
     }
     recipe = p3

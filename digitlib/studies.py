@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from digitlib.augmentation import Distortion
-from digitlib.bench import measured_in_fresh_process
+from digitlib.bench import machine, measured_in_fresh_process
 from digitlib.beyond import corruptions, forms, transfer
 from digitlib.data import load_mnist
 from digitlib.files import written_whole
@@ -37,7 +37,7 @@ HELD_OUT = 1 / 6  # of the training images, the last
 def steps(data, way=None, seeds=SEEDS):
     """From P3's CNN to `fast`, one change at a time, timed on all cores: a row a run.
 
-    Returns step, seed, seconds and val_error (percent).
+    Returns step, seed, seconds, val_error (percent) and machine.
     """
     n = len(data.x_train) - round(HELD_OUT * len(data.x_train))
     held_out = replace(
@@ -49,8 +49,9 @@ def steps(data, way=None, seeds=SEEDS):
         for seed in seeds:
             row = measured_in_fresh_process(replace(recipe, validation=0), held_out, seed)
             rows.append(
-                {"step": step, "seed": seed, "seconds": row["seconds"], "val_error": row["error"]}
-            )
+                {"step": step, "seed": seed, "seconds": row["seconds"], "val_error": row["error"],
+                 "machine": machine()}
+            )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -133,7 +134,8 @@ def images(data, recipe=SHORT, seeds=SEEDS, percents=(1, 3, 10, 30, 100)):
 def records(data):
     """Our recipes on the test images: a row a run.
 
-    Returns recipe, parameters, epochs, seed, test_error (percent) and seconds (on one core).
+    Returns recipe, parameters, epochs, seed, test_error (percent), seconds (on one core) and
+    processor.
     """
     rows = []
     for recipe in OURS:
@@ -143,7 +145,8 @@ def records(data):
             error = 100 * (run.y_pred != data.y_test).mean()
             rows.append(
                 {"recipe": recipe.name, "parameters": parameters, "epochs": recipe.epochs,
-                 "seed": run.seed, "test_error": error, "seconds": run.history.seconds.sum()}
+                 "seed": run.seed, "test_error": error, "seconds": run.history.seconds.sum(),
+                 "processor": run.processor}
             )  # fmt: skip
     return pd.DataFrame(rows)
 

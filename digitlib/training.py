@@ -4,7 +4,6 @@ import hashlib
 import inspect
 import json
 import os
-import re
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from digitlib.data import model_input, one_hot
 from digitlib.layers import load_network
-from digitlib.workers import workers
+from digitlib.workers import processor, workers
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Run:
     history : DataFrame indexed by epoch: loss, accuracy, seconds, and unless nothing was watched
         val_loss and val_accuracy, or test_loss and test_accuracy
     y_prob : float32, shape (n_test, 10); the probabilities for the test images
+    processor : the name of the one that trained it, of which the seconds are
     path : the folder that keeps it, with the trained network as model.keras
     """
 
@@ -38,6 +38,7 @@ class Run:
     seed: int
     history: pd.DataFrame
     y_prob: np.ndarray
+    processor: str
     path: Path
 
     @property
@@ -65,11 +66,12 @@ def train_many(recipes, data, seeds):
     folder = cache_folder()
     jobs = [(run_name(recipe, data, seed), recipe, seed) for recipe in recipes for seed in seeds]
     missing = [job for job in jobs if not (folder / job[0]).exists()]
+    policy = keras.config.dtype_policy()
     if missing:
         alone = len(missing) == 1
         with workers(len(missing), shared=[data]) as parallel:
             finished = parallel(
-                joblib.delayed(_train)(name, recipe, data, seed, show_progress=alone)
+                joblib.delayed(_train)(name, recipe, data, seed, policy, show_progress=alone)
                 for name, recipe, seed in missing
             )
             for name, files in tqdm(finished, "training", len(missing), unit="run", disable=alone):
@@ -77,12 +79,15 @@ def train_many(recipes, data, seeds):
     return [_load_run(folder / name) for name, _, _ in jobs]
 
 
-def train_here(recipe, data, seed, *, after_epoch=None, show_progress=False):
+def train_here(recipe, data, seed, policy, *, after_epoch=None, show_progress=False):
     """Train in this process: the network and its history.
 
     On one thread, so that nothing but the recipe, the data and the seed decides the result;
     RuntimeError where TensorFlow has started with more already.
+
+    policy : Keras's dtype policy for what the recipe leaves open
     """
+    keras.config.set_dtype_policy(policy)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
@@ -149,16 +154,17 @@ def _compiled_epoch(model, recipe, x, y):
     return run_epoch
 
 
-def _train(name, recipe, data, seed, show_progress):
+def _train(name, recipe, data, seed, policy, show_progress):
     """The run's name and its files, name to bytes: a worker may share no disk with the cache."""
-    model, history = train_here(recipe, data, seed, show_progress=show_progress)
+    model, history = train_here(recipe, data, seed, policy, show_progress=show_progress)
     y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         model.save(folder / "model.keras")
         np.save(folder / "y_prob.npy", y_prob)
         history.to_csv(folder / "history.csv")
-        (folder / "run.json").write_text(json.dumps({"recipe": recipe.name, "seed": seed}))
+        about = {"recipe": recipe.name, "seed": seed, "processor": processor()}
+        (folder / "run.json").write_text(json.dumps(about))
         return name, {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -194,7 +200,7 @@ def compiled_model(recipe, data):
 def run_name(recipe, data, seed):
     """Names a run after all that decides its result: recipe, seed, data, code and versions."""
     model = compiled_model(recipe, data)
-    network = re.sub(r'"name": "[^"]*"', "", model.to_json())
+    network = json.loads(model.to_json(), object_hook=_without_names)
     settings = [recipe.epochs, recipe.batch_size, recipe.validation, joblib.hash(recipe.augment)]
     parts = filter(None, [recipe.augment, *model.layers])
     modules = {sys.modules[__name__], *map(inspect.getmodule, parts)}
@@ -203,6 +209,11 @@ def run_name(recipe, data, seed):
     versions = [keras.__version__, tf.__version__, np.__version__]
     key = json.dumps([network, settings, code, versions, data.sha256, seed])
     return f"{recipe.name}-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _without_names(part):
+    """Keras counts its layers on in their names; a policy has nothing but its name, which stays."""
+    return part if len(part) == 1 else {key: part[key] for key in part if key != "name"}
 
 
 def cache_folder():

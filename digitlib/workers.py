@@ -3,6 +3,8 @@
 import hashlib
 import os
 import pickle
+import platform
+import re
 import socket
 import subprocess
 import sys
@@ -55,6 +57,20 @@ def _connected(address):
         client.close()
         raise OSError(f"{expected}, with workers, but it has none") from error
     return client
+
+
+def processor():
+    """The name of this machine's processor, on Linux with how wide its vectors are."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    if name := re.search(r"model name\s*: (.+)", text):
+        vectors = {"avx512f": "AVX-512", "avx2": "AVX2"}
+        widest = next((vectors[flag] for flag in vectors if flag in text.split()), "no AVX2")
+        return f"{name[1]} ({widest})"
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()
 
 
 class _Shared(NamedTuple):

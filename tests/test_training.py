@@ -56,6 +56,29 @@ def test_runs_are_kept_and_a_change_of_recipe_data_or_seed_makes_a_new_one(few, 
     assert len(list(cache.iterdir())) == 6
 
 
+def in_bfloat16():
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Flatten(),
+         layers.Dense(10, activation="softmax", dtype="mixed_bfloat16")]
+    )  # fmt: skip
+
+
+def test_a_network_of_another_precision_is_another_run(few, cache):
+    """Built that way, or under a policy that is in force where the training is asked for."""
+    full, half = train_many([TINY, dataclasses.replace(TINY, build=in_bfloat16)], few, [0])
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        policed = train(TINY, few, 0)
+        keras.config.set_dtype_policy(policy)
+        again = train(TINY, few, 0)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    computed_in = [run.load_model().layers[-1].compute_dtype for run in (full, half, policed)]
+    assert computed_in == ["float32", "bfloat16", "float64"]
+    assert again.path == full.path != half.path
+
+
 def erase(images):
     return 0 * images
 
