@@ -95,7 +95,7 @@ def summary(rows, ceiling_gflops):
 
     Returns entry, trainings (how many), seconds and error (percent), each with its standard
     deviation `_sd`; faster_than_keras and faster_than_torch (how many times); training_percent
-    and conv_percent of the ceiling; one_image_ms, images_per_second, ceiling_gflops and machine.
+    of the ceiling; one_image_ms, images_per_second, ceiling_gflops and machine.
     NaN is what was not measured, and the deviation of a single training.
     """
     groups = rows.groupby("entry", sort=False)
@@ -111,7 +111,6 @@ def summary(rows, ceiling_gflops):
             "faster_than_keras": keras / mean.seconds,
             "faster_than_torch": mean.seconds.get(TORCH, np.nan) / mean.seconds,
             "training_percent": 100 * mean.gflops / ceiling_gflops,
-            "conv_percent": 100 * mean.conv_gflops / ceiling_gflops,
             "one_image_ms": mean.one_image_ms,
             "images_per_second": mean.images_per_second,
             "ceiling_gflops": ceiling_gflops,
@@ -131,7 +130,6 @@ def summary_text(table):
         "vs Keras": _rounded(table.faster_than_keras, "{:.1f}x"),
         "vs PyTorch": _rounded(table.faster_than_torch, "{:.1f}x"),
         "training": _rounded(table.training_percent, "{:.1f} %"),
-        "conv": _rounded(table.conv_percent, "{:.1f} %"),
         "1 image, ms": _rounded(table.one_image_ms, "{:.2f}"),
         "images/s": _rounded(table.images_per_second, "{:,.0f}"),
     }
@@ -141,7 +139,7 @@ def summary_text(table):
 
 seconds   training, from building the network on (mean ± sd over the seeds, as for right %)
 vs        how many times faster than the example of Keras or of PyTorch
-training  how much of the ceiling it reaches; conv: its convolutions alone, with their gradients
+training  how much of the ceiling it reaches
 ceiling   {table.ceiling_gflops[0]:,.0f} GFLOP/s, a large product of float32 matrices on all cores
 1 image   the median; images/s: in batches of 1,000"""
 

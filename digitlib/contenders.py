@@ -31,7 +31,6 @@ class Trained(NamedTuple):
     n_images : how many it learnt from, every epoch counted
     predict : from float32 images (n, 28, 28, 1) in [0, 1] to scores, shape (n, 10)
     forward_flops : for one image
-    conv_gflops : what `conv_gflops` gives; NaN where it was not measured
     """
 
     title: str
@@ -39,7 +38,6 @@ class Trained(NamedTuple):
     n_images: int
     predict: Callable
     forward_flops: int
-    conv_gflops: float = np.nan
 
 
 def measure(entry, data, seed):
@@ -48,7 +46,7 @@ def measure(entry, data, seed):
     entry : a `Recipe`, or one of EXAMPLES
     Returns entry, seed, seconds, error (percent; NaN for KERAS_QUICK), gflops (of the training:
     3 x forward, as a gradient with respect to inputs and one to weights cost as much each),
-    conv_gflops, one_image_ms (median) and images_per_second (in batches of 1,000).
+    one_image_ms (median) and images_per_second (in batches of 1,000).
     """
     train = EXAMPLES[entry] if isinstance(entry, str) else partial(train_recipe, entry)
     trained = train(data, seed)
@@ -62,7 +60,6 @@ def measure(entry, data, seed):
         "seconds": trained.seconds,
         "error": np.nan if entry == KERAS_QUICK else 100 * (y_pred != data.y_test).mean(),
         "gflops": 3 * trained.forward_flops * trained.n_images / trained.seconds / 1e9,
-        "conv_gflops": trained.conv_gflops,
         "one_image_ms": 1000 * np.median(call_seconds(lambda: trained.predict(one))),
         "images_per_second": 1000 / np.median(call_seconds(lambda: trained.predict(thousand))),
     }
@@ -94,7 +91,7 @@ def train_recipe(recipe, data, seed):
     fit(model, recipe, data, seed, show_progress=False)
     seconds = time.perf_counter() - start
     n_images = recipe.epochs * recipe.n_fitted(len(data.x_train))
-    return _trained_keras(recipe.title, seconds, n_images, model, recipe.batch_size)
+    return _trained_keras(recipe.title, seconds, n_images, model)
 
 
 def keras_example_network():
@@ -137,10 +134,10 @@ def train_keras_example(data, seed, epochs=15):
     )
     seconds = times[-1] - times[0] + (15 - epochs) * (times[-1] - times[-2])
     title = KERAS if epochs == 15 else KERAS_QUICK
-    return _trained_keras(title, seconds, 15 * int(0.9 * len(x)), model, batch_size=128)
+    return _trained_keras(title, seconds, 15 * int(0.9 * len(x)), model)
 
 
-def _trained_keras(title, seconds, n_images, model, batch_size):
+def _trained_keras(title, seconds, n_images, model):
     import tensorflow as tf
 
     images = tf.TensorSpec((None, 28, 28, 1), tf.float32)
@@ -150,7 +147,7 @@ def _trained_keras(title, seconds, n_images, model, batch_size):
         return forward(tf.constant(images)).numpy()
 
     flops = sum(layer_flops(layer) for layer in model.layers)
-    return Trained(title, seconds, n_images, predict, flops, conv_gflops(model, batch_size))
+    return Trained(title, seconds, n_images, predict, flops)
 
 
 def layer_flops(layer):
@@ -162,34 +159,6 @@ def layer_flops(layer):
     kernels = [weight for weight in layer.trainable_weights if len(weight.shape) > 1]
     n_places = math.prod(layer.output.shape[1:-1])
     return sum(2 * math.prod(kernel.shape) * n_places for kernel in kernels)
-
-
-def conv_gflops(model, batch_size):
-    """GFLOP/s that a network's Conv2D layers reach alone: forward and both gradients.
-
-    Each is timed on random numbers of its true shapes. NaN for a network without any.
-    """
-    import keras
-
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    seconds = sum(np.median(call_seconds(_conv_step(c, batch_size))) for c in convolutions)
-    flops = 3 * batch_size * sum(layer_flops(c) for c in convolutions)
-    return flops / seconds / 1e9 if convolutions else np.nan
-
-
-def _conv_step(layer, batch_size):
-    import tensorflow as tf
-
-    @tf.function
-    def step(x, kernel, y_gradient):
-        with tf.GradientTape() as tape:
-            tape.watch([x, kernel])
-            y = tf.nn.conv2d(x, kernel, layer.strides, layer.padding.upper())
-        return y, tape.gradient(y, [x, kernel], y_gradient)
-
-    shapes = [(batch_size, *tensor.shape[1:]) for tensor in (layer.input, layer.output)]
-    shapes.insert(1, layer.kernel.shape)
-    return partial(step, *map(tf.random.normal, shapes))
 
 
 def torch_example_network():

@@ -17,7 +17,7 @@ from digitlib.contenders import KERAS, KERAS_QUICK, TORCH
 from digitlib.data import Digits
 from digitlib.recipes import RECIPES
 
-MEASURED = ["gflops", "conv_gflops", "one_image_ms", "images_per_second"]
+MEASURED = ["gflops", "one_image_ms", "images_per_second"]
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +43,6 @@ def test_operations_of_p3_agree_with_arithmetic():
     assert flops == 2 * multiplications
 
 
-def test_convolutions_are_timed_forward_and_backward_in_their_true_shapes(monkeypatch):
-    results = []
-    monkeypatch.setattr(contenders, "call_seconds", lambda step: results.append(step()) or [2.0])
-    gflops = contenders.conv_gflops(RECIPES["plain"].build(), batch_size=4)
-    assert [(y.shape, dx.shape, dw.shape) for y, (dx, dw) in results] == [
-        ((4, 12, 12, 32), (4, 28, 28, 1), (5, 5, 1, 32)),
-        ((4, 10, 10, 64), (4, 12, 12, 32), (3, 3, 32, 64)),
-        ((4, 5, 5, 96), (4, 5, 5, 64), (3, 3, 64, 96)),
-        ((4, 3, 3, 96), (4, 5, 5, 96), (3, 3, 96, 96)),
-    ]
-    deep = 10**2 * 9 * 32 * 64 + 5**2 * 9 * 64 * 96 + 3**2 * 9 * 96 * 96
-    multiplications = 4 * (12**2 * 25 * 32 + deep)
-    assert gflops == pytest.approx(3 * 2 * multiplications / 4.0 / 1e9)
-
-
 def test_keras_example_has_its_number_of_parameters():
     assert contenders.keras_example_network().count_params() == 34_826
 
@@ -71,7 +56,6 @@ def test_torch_example_has_its_number_of_parameters():
 def test_left_out_epochs_count_as_long_as_the_last(few, monkeypatch):
     clock = SimpleNamespace(perf_counter=iter([100, 110, 113]).__next__)
     monkeypatch.setattr(contenders, "time", clock)
-    monkeypatch.setattr(contenders, "conv_gflops", lambda *_: np.nan)
     trained = contenders.train_keras_example(few, 0, epochs=2)
     assert trained.seconds == 10 + 14 * 3
     assert trained.n_images == 15 * 360
@@ -94,11 +78,10 @@ def test_every_entry_is_measured(few, capsys):
     p4 = RECIPES["p4"].title
     assert list(rows.index) == [p4, KERAS_QUICK, *([TORCH] if bench.HAS_TORCH else [])]
     assert list(rows) == ["seed", "seconds", "error", *MEASURED]
-    always = rows.drop(columns=["seed", "error", "conv_gflops"])
+    always = rows.drop(columns=["seed", "error"])
     assert (np.isfinite(always) & (always > 0)).all(axis=None)
     multiplications = 20 * 400 * (784 * 128 + 128 * 64 + 64 * 10)
     assert rows.gflops[p4] * rows.seconds[p4] == pytest.approx(3 * 2 * multiplications / 1e9)
-    assert rows.conv_gflops[KERAS_QUICK] > 0 and np.isnan(rows.conv_gflops[p4])
     assert np.isnan(rows.error[KERAS_QUICK]) and rows.error.dropna().between(1, 50).all()
     said = capsys.readouterr().err
     assert f"{p4}, seed 0: " in said and f"{100 - rows.error[p4]:.2f} % right" in said
@@ -120,7 +103,7 @@ def test_summary_agrees_with_arithmetic():
     assert ours.seconds_sd == pytest.approx(2**0.5)
     assert ours.error_sd == pytest.approx(0.4 / 2**0.5)
     assert (ours.faster_than_keras, ours.faster_than_torch) == (50, 150)
-    assert (ours.training_percent, ours.conv_percent) == (25, 25)
+    assert ours.training_percent == 25
     assert np.isnan(table.seconds_sd[KERAS]) and table.faster_than_keras[KERAS] == 1
 
 

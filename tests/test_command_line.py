@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from digitlib.recipes import RECIPES
+from digitlib.workers import processor
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,7 @@ def trained(digitlib):
 
 def test_train_then_evaluate(digitlib, trained):
     assert "109,386" in trained.stdout and "20" in trained.stdout  # summary, history
+    assert processor() in trained.stdout
     evaluated = digitlib("evaluate", "mine.keras")
     assert evaluated.returncode == 0, evaluated.stderr
     metrics = [line for line in evaluated.stdout.splitlines() if line.startswith("    ")]

@@ -9,6 +9,7 @@ import pytest
 
 from digitlib.data import model_input
 from digitlib.ours import committee
+from digitlib.reader import READER
 from digitlib.recipes import RECIPES, get_recipe, one_cycle
 from digitlib.steps import from_p3_to_fast
 
@@ -83,6 +84,13 @@ def test_network_gives_ten_probabilities(name, data):
     y_prob = RECIPES[name].build()(model_input(data.x_train[:3])).numpy()
     assert y_prob.shape == (3, 10)
     assert y_prob.sum(axis=1) == pytest.approx(1)
+
+
+def test_every_recipe_computes_in_float32():
+    recipes = [*RECIPES.values(), *from_p3_to_fast().values(), READER]
+    layers = [layer for recipe in recipes for layer in recipe.build().layers]
+    assert {layer.compute_dtype for layer in layers} == {"float32"}
+    assert {weight.dtype for layer in layers for weight in layer.weights} == {"float32"}
 
 
 def test_stated_settings_are_kept():

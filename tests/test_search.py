@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
-from tiny import TINY, few_digits, leave_mark
+from tiny import TINY, dtype_policy, few_digits, leave_mark, tiny_network
 
 import digitlib.search
 from digitlib.recipes import RECIPES
@@ -55,6 +55,17 @@ def test_called_again_it_goes_on_to_the_number_in_all(study, few):
     assert [trial.number for trial in study.trials] == list(range(10))
     assert len({repr(trial.params) for trial in study.trials}) == 10
     assert len(search(RECIPE, few, 5).trials) == 10
+
+
+def test_a_trial_computes_in_the_precision_in_force(few, tmp_path):
+    def build():
+        network = tiny_network()
+        (tmp_path / network.layers[-1].compute_dtype).touch()
+        return network
+
+    with dtype_policy("float64"):
+        search(replace(RECIPE, build=build), few, 1)
+    assert [mark.name for mark in tmp_path.iterdir()] == ["float64"]
 
 
 def test_hopeless_trials_are_stopped_from_the_middle_on(study):

@@ -8,8 +8,10 @@ import pytest
 from tiny import TINY, few_digits
 
 from digitlib import studies
+from digitlib.bench import machine
 from digitlib.recipes import RECIPES
 from digitlib.training import train, train_many
+from digitlib.workers import processor
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,8 @@ def cache(tmp_path_factory):
 def test_steps_learn_without_the_images_held_out_and_are_judged_by_them(few):
     p4 = dataclasses.replace(RECIPES["p4"], epochs=2)
     table = studies.steps(few, {"first": p4, "second": p4}, seeds=[0])
-    assert list(table) == ["step", "seed", "seconds", "val_error"]
+    assert list(table) == ["step", "seed", "seconds", "val_error", "machine"]
+    assert set(table.machine) == {machine()}
     assert table.step.tolist() == ["first", "second"] and (table.seconds > 0).all()
     last = train(dataclasses.replace(p4, validation=1 / 6), few, 0).history.iloc[-1]
     assert table.val_error.tolist() == 2 * [pytest.approx(100 * (1 - last.val_accuracy), abs=4)]
@@ -75,9 +78,10 @@ def test_optimizers_gives_every_family_as_many_trials(few):
 def test_records_are_errors_on_the_test_images(few, monkeypatch):
     monkeypatch.setattr(studies, "OURS", [TINY])
     table = studies.records(few)
-    columns = ["recipe", "parameters", "epochs", "seed", "test_error", "seconds"]
+    columns = ["recipe", "parameters", "epochs", "seed", "test_error", "seconds", "processor"]
     assert list(table) == columns and table.seed.tolist() == [0, 1, 2, 3, 4]
     assert set(table.parameters) == {7850} and (table.seconds > 0).all()
+    assert set(table.processor) == {processor()}
     errors = [(run.y_pred != few.y_test).sum() for run in train_many([TINY], few, range(5))]
     assert table.test_error.tolist() == pytest.approx(errors)  # of 100 images
 

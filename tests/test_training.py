@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from tiny import TINY, few_digits, tiny_network
+from tiny import TINY, dtype_policy, few_digits, tiny_network
 
 from digitlib.data import model_input, one_hot
 from digitlib.recipes import one_cycle
 from digitlib.training import fit, run_name, train, train_many
+from digitlib.workers import processor
 
 
 @pytest.fixture(scope="module")
@@ -57,26 +58,18 @@ def test_runs_are_kept_and_a_change_of_recipe_data_or_seed_makes_a_new_one(few, 
 
 
 def in_bfloat16():
-    return keras.Sequential(
-        [keras.Input((28, 28, 1)), layers.Flatten(),
-         layers.Dense(10, activation="softmax", dtype="mixed_bfloat16")]
-    )  # fmt: skip
+    with dtype_policy("mixed_bfloat16"):
+        return tiny_network()
 
 
-def test_a_network_of_another_precision_is_another_run(few, cache):
-    """Built that way, or under a policy that is in force where the training is asked for."""
+def test_a_network_in_another_precision_is_another_run(few, cache):
+    """Whether it is built in it or was asked for where it is in force."""
     full, half = train_many([TINY, dataclasses.replace(TINY, build=in_bfloat16)], few, [0])
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    try:
-        policed = train(TINY, few, 0)
-        keras.config.set_dtype_policy(policy)
-        again = train(TINY, few, 0)
-    finally:
-        keras.config.set_dtype_policy(policy)
-    computed_in = [run.load_model().layers[-1].compute_dtype for run in (full, half, policed)]
+    with dtype_policy("float64"):
+        double = train(TINY, few, 0)
+    computed_in = [run.load_model().layers[-1].compute_dtype for run in (full, half, double)]
     assert computed_in == ["float32", "bfloat16", "float64"]
-    assert again.path == full.path != half.path
+    assert train(TINY, few, 0).path == full.path
 
 
 def erase(images):
@@ -139,6 +132,7 @@ def test_run_holds_what_its_network_predicts(few, cache):
     y_prob = run.load_model().predict(model_input(few.x_test), verbose=0)
     np.testing.assert_allclose(run.y_prob, y_prob, atol=1e-5)
     assert list(run.history) == ["loss", "accuracy", "seconds", "val_loss", "val_accuracy"]
+    assert run.processor == processor()
     assert run.y_pred.shape == (100,) and (run.y_pred == few.y_test).mean() > 0.3
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import contextmanager
 
 import keras
 from keras import layers
@@ -31,3 +32,14 @@ def leave_mark(images):
     if folder := os.environ.get("TINY_MARKS"):
         tempfile.mkstemp(prefix=f"mark-{os.getppid()}-", dir=folder)
     return images
+
+
+@contextmanager
+def dtype_policy(name):
+    """Let layers without a type of their own compute in that of Keras's policy `name`."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
