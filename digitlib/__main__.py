@@ -62,7 +62,7 @@ def _parser():
     app.set_defaults(command=_app)
 
     bench = commands.add_parser("bench", help="measure seconds and accuracy on this machine")
-    bench.add_argument("--quick", action="store_true", help="fewer trainings, in three minutes")
+    bench.add_argument("--quick", action="store_true", help="fewer trainings, in a few minutes")
     bench.set_defaults(command=_bench)
 
     figures = commands.add_parser("figures", help="execute the notebooks and write figures/")
