@@ -27,14 +27,15 @@ lint: .venv/ready
 	$(BIN)/ruff format --check
 
 lock: .venv/ready  ## after a change of the dependencies in pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes pyproject.toml -o requirements.lock
 
 clean:  ## forget the environment and the sample's figures; trained runs stay in the user's cache
 	rm -rf .venv figures/sample
 
-.venv/ready: requirements.txt pyproject.toml
+.venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 to 3.13 is needed (make PYTHON=...), this is " + sys.version'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps -e .
+	$(BIN)/python -m digitlib data || echo "Going on without MNIST, with the embedded sample."
 	touch $@

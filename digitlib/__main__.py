@@ -5,17 +5,37 @@ import os
 import sys
 from pathlib import Path
 
+EXTRAS = {
+    **dict.fromkeys(["starlette", "uvicorn"], "app"),
+    **dict.fromkeys(
+        ["joblib", "keras", "matplotlib", "mlxtend", "nbclient", "nbformat", "pandas",
+         "platformdirs", "seaborn", "sklearn", "tensorflow", "tqdm"],
+        "study",
+    ),
+}  # fmt: skip
+
 
 def main():
     """Run the command that the arguments name; a clear line and status 1 where it cannot."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a pipe may have an encoding without ±
     args = _parser().parse_args()
     try:
+        if args.command in (_recipes, _train, _search, _evaluate, _bench, _reproduce):
+            import digitlib.quiet  # noqa: F401
         args.command(args)
-    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {_missing(error)}")
+    except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted: what was finished is kept; the same command goes on from there")
+
+
+def _missing(error):
+    extra = EXTRAS.get(error.name)
+    advice = f'{error.name} is not installed: pip install "digitlib[{extra}]", or in the '
+    return advice + f'repository pip install -e ".[{extra}]"' if extra else error
 
 
 def _parser():
@@ -38,7 +58,7 @@ def _parser():
     search.set_defaults(command=_search)
 
     evaluate = commands.add_parser("evaluate", help="measure a saved network on the test images")
-    evaluate.add_argument("model", type=Path, metavar="FILE.keras")
+    evaluate.add_argument("model", help="FILE.keras, or a network of ours, such as best")
     evaluate.add_argument("--report", type=Path, metavar="DIR", help="write a page with pictures")
     evaluate.add_argument("--data", metavar="SOURCE", help="usps, uci or a file instead of MNIST")
     evaluate.add_argument("--form", help="how it is shown: mnist (default), padded, resized, as-is")
@@ -64,6 +84,13 @@ def _parser():
     bench = commands.add_parser("bench", help="measure seconds and accuracy on this machine")
     bench.add_argument("--quick", action="store_true", help="fewer trainings, in a few minutes")
     bench.set_defaults(command=_bench)
+
+    data = commands.add_parser("data", help="find MNIST, or fetch it once")
+    data.set_defaults(command=_data)
+
+    reproduce = commands.add_parser("reproduce", help="train again all that figures/runs/ holds")
+    reproduce.add_argument("--write", action="store_true", help="and put it in their place")
+    reproduce.set_defaults(command=_reproduce)
 
     figures = commands.add_parser("figures", help="execute the notebooks and write figures/")
     figures.add_argument("notebooks", nargs="*", type=Path, help="default: all, in order")
@@ -160,16 +187,18 @@ def _evaluate(args):
     import numpy as np
     import pandas as pd
 
+    from digitlib.archive import shipped_network
     from digitlib.data import model_input
     from digitlib.layers import load_network
     from digitlib.plotting import plot_digits, save_figure, use_style
     from digitlib.report import write_report
 
-    if not args.model.is_file():
-        raise FileNotFoundError(f"{args.model}: no such file; `train` writes one")
+    file, folder = Path(args.model), Path(args.model).parent
+    if not file.is_file():
+        file, folder = shipped_network(args.model), Path()
     data = _test_data(args)
     try:
-        model = load_network(args.model)
+        model = load_network(file)
         y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{args.model}: not a Keras network that reads 28 x 28 digits") from error
@@ -184,12 +213,12 @@ def _evaluate(args):
     use_style()
     axes = plot_digits(images, y_true=y_true, y_pred=y_pred)
     table = pd.DataFrame({"test_index": shown, "y_true": y_true, "y_pred": y_pred})
-    name = f"{args.model.stem}_predictions"
-    save_figure(axes[0].figure, table, name, data=data, folder=args.model.parent)
+    name = f"{Path(args.model).stem}_predictions"
+    save_figure(axes[0].figure, table, name, data=data, folder=folder)
     print(f"wrote {name}.png and {name}.csv: the first 20 test images, then the first errors")
     if args.report:
         page = write_report(
-            y_prob, data, args.report, title=f"How well does {args.model.name} read?"
+            y_prob, data, args.report, title=f"How well does {Path(args.model).name} read?"
         )
         print(f"wrote {page} with its pictures and tables")
 
@@ -275,10 +304,11 @@ def _bench(args):
     print(f"{data.name}, {len(data.x_train):,} + {len(data.x_test):,} images", flush=True)
     entries = bench.QUICK if args.quick else bench.FULL
     try:
-        table = bench.summary(bench.bench(data, entries), bench.matmul_gflops())
+        table = bench.summary(bench.bench(data, entries))
     except KeyboardInterrupt:
         sys.exit("interrupted: nothing was written; the lines above say what was measured")
-    print(f"\n{bench.summary_text(table)}")
+    print(f"\n{table.drop(columns='machine').round(2).to_string(index=False)}")
+    print("seconds: from building the network on; error: percent; mean and standard deviation (sd)")
     use_style()
     fig, ax = plt.subplots()
     bench.plot_bench(table, ax=ax)
@@ -286,6 +316,28 @@ def _bench(args):
     folder, seeds = os.environ.get("DIGITLIB_FIGURES", here), range(table.trainings.max())
     save_figure(fig, table, "04_seconds_bench", data=data, seeds=seeds, folder=folder)
     print("\nwrote 04_seconds_bench.png and 04_seconds_bench.csv")
+
+
+def _data(args):
+    from digitlib.data import fetch_mnist
+
+    print(f"MNIST, verified: {fetch_mnist()}")
+
+
+def _reproduce(args):
+    from digitlib.archive import reproduce
+    from digitlib.data import load_mnist
+    from digitlib.plotting import save_table
+
+    data = load_mnist()
+    if data.is_sample:
+        raise ValueError("the archive is of all MNIST: `python -m digitlib data` fetches it")
+    table = reproduce(data, write=args.write)
+    worst = table.groupby("recipe")[["error", "archived_error", "differently_read"]].mean()
+    print(worst.round(2).to_string())
+    path = Path("figures/studies/reproduced.csv")
+    save_table(table, path)
+    print(f"wrote {path}: how close each of {len(table)} runs came to the archive's")
 
 
 def _figures(args):

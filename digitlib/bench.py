@@ -1,13 +1,22 @@
-"""Seconds of training and test error side by side, measured in one run on this machine."""
+"""Seconds of training and test error side by side, measured in one run on this machine.
+
+    python -m digitlib.bench
+
+takes the pickled arguments of `measure` on stdin and answers in JSON: each training has a process
+of its own. The clock starts once TensorFlow and the data are there. Building, tracing and
+compiling count, and so does what a source watches while it trains.
+"""
 
 import json
+import math
 import os
+import pickle
 import platform
 import subprocess
 import sys
+import time
+from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
-from itertools import pairwise
 
 import cloudpickle
 import joblib
@@ -15,34 +24,31 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogFormatter
-from matplotlib.transforms import Bbox
 from tqdm import tqdm
 
-from digitlib.contenders import EXAMPLES, KERAS, KERAS_QUICK, TORCH, call_seconds
+from digitlib.data import model_input, one_hot
 from digitlib.plotting import RIGHT
-from digitlib.recipes import get_recipe
 from digitlib.workers import processor
 
+KERAS = "Keras example"
+KERAS_QUICK = "Keras example, from 2 of its 15 epochs"
 # How many seeds of which recipe or example.
-FULL = {"fast": 20, "plain": 5, "p2": 1, "p3": 1, KERAS: 1, TORCH: 1}
+FULL = {"fast": 20, "plain": 5, "p2": 1, "p3": 1, KERAS: 1}
 QUICK = {"fast": 3, "plain": 1, KERAS_QUICK: 1}
-
-HAS_TORCH = find_spec("torch") is not None
-# Where a name may stand, in points from its entry; the first that is free is taken.
-PLACES = [(x, y) for y in (0, 11, -11, 22, -22) for x in (0, 9, -9) if x or y]
 
 
 def bench(data, entries):
     """Train every entry with its seeds, one training at a time: a row each, as `measure` gives it.
 
-    entries : number of seeds by name, such as FULL; TORCH is left out where it is not installed
+    entries : number of seeds by name, such as FULL
     A training is reported on stderr as soon as it is done.
     """
+    from digitlib.recipes import get_recipe
+
     jobs = [(name, seed) for name, n_seeds in entries.items() for seed in range(n_seeds)]
-    jobs = [(name, seed) for name, seed in jobs if name != TORCH or HAS_TORCH]
     rows = []
     for name, seed in tqdm(jobs, "bench", unit="training"):
-        entry = name if name in EXAMPLES else get_recipe(name)
+        entry = name if name in (KERAS, KERAS_QUICK) else get_recipe(name)
         row = measured_in_fresh_process(entry, data, seed)
         rows.append(row)
         error = "" if np.isnan(row["error"]) else f", {100 - row['error']:.2f} % right"
@@ -56,7 +62,7 @@ def measured_in_fresh_process(entry, data, seed):
     Raises RuntimeError, with the reason, where that process fails.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "digitlib.contenders"],
+        [sys.executable, "-m", "digitlib.bench"],
         input=cloudpickle.dumps((entry, data, seed)),
         env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},  # processors are compared
         capture_output=True,  # TensorFlow logs whenever it is imported
@@ -71,6 +77,101 @@ def measured_in_fresh_process(entry, data, seed):
     return json.loads(done.stdout)
 
 
+def measure(entry, data, seed):
+    """Train a recipe or an example once, and time it: a dict, one row of a table.
+
+    entry : a `Recipe`, KERAS or KERAS_QUICK
+    Returns entry, seed, seconds, error (percent; NaN for KERAS_QUICK), one_image_ms (median) and
+    images_per_second (in batches of 1,000).
+    """
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    if isinstance(entry, str):
+        model, seconds = _train_keras_example(data, epochs=2 if entry == KERAS_QUICK else 15)
+    else:
+        model, seconds = _train_recipe(entry, data, seed)
+    images = model_input(data.x_test)
+    shape = tf.TensorSpec((None, 28, 28, 1), tf.float32)
+    forward = tf.function(partial(model, training=False)).get_concrete_function(shape)
+    batches = np.array_split(images, math.ceil(len(images) / 1000))
+    y_pred = np.concatenate([forward(tf.constant(x)).numpy().argmax(axis=1) for x in batches])
+    one, thousand = tf.constant(images[:1]), tf.constant(np.resize(images, (1000, 28, 28, 1)))
+    return {
+        "entry": getattr(entry, "title", entry),
+        "seed": seed,
+        "seconds": seconds,
+        "error": np.nan if entry == KERAS_QUICK else 100 * (y_pred != data.y_test).mean(),
+        "one_image_ms": 1000 * np.median(call_seconds(lambda: forward(one).numpy())),
+        "images_per_second": 1000 / np.median(call_seconds(lambda: forward(thousand).numpy())),
+    }
+
+
+def call_seconds(function, at_least=0.5):
+    """How long each call took, in so many calls that they took `at_least` seconds together.
+
+    A first call, which may compile, is left out.
+    """
+    function()
+    seconds = []
+    while sum(seconds) < at_least:
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return np.array(seconds)
+
+
+def _train_recipe(recipe, data, seed):
+    """A network trained on all cores, and the seconds."""
+    from digitlib.fitting import compiled_model, fit
+
+    start = time.perf_counter()
+    model = compiled_model(recipe, data)
+    fit(model, recipe, data, seed, show_progress=False)
+    return model, time.perf_counter() - start
+
+
+def keras_example_network():
+    """The network of Keras's "Simple MNIST convnet"."""
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def _train_keras_example(data, epochs):
+    """Keras's "Simple MNIST convnet", trained as it trains itself, only silently, and the seconds.
+
+    epochs : where fewer than its 15, the others are taken to be as long as the last of these
+    Source: F. Chollet, keras-team/keras-io, examples/vision/mnist_convnet.py
+    """
+    import keras
+
+    x, y = model_input(data.x_train), one_hot(data.y_train)
+    times = [time.perf_counter()]
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: times.append(time.perf_counter())
+    )
+    model = keras_example_network()
+    model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
+    model.fit(
+        x, y, batch_size=128, epochs=epochs, validation_split=0.1, verbose=0, callbacks=[watch]
+    )
+    return model, times[-1] - times[0] + (15 - epochs) * (times[-1] - times[-2])
+
+
 def machine():
     """The processor's name and the number of cores that this process may use."""
     n_cores = joblib.cpu_count()
@@ -80,23 +181,15 @@ def machine():
 def versions():
     """Python and the packages that decide how long a training takes, with their versions."""
     named = [f"{package} {version(package)}" for package in ("tensorflow", "keras", "numpy")]
-    torch = f"torch {version('torch')}" if HAS_TORCH else "no torch, so without its example"
-    return ", ".join([f"Python {platform.python_version()}", *named, torch])
+    return ", ".join([f"Python {platform.python_version()}", *named])
 
 
-def matmul_gflops(size=4096):
-    """GFLOP/s of numpy's fastest float32 product of two square matrices, on all cores."""
-    a = np.random.default_rng(0).random((size, size), dtype=np.float32)
-    return 2 * size**3 / call_seconds(lambda: a @ a, at_least=3).min() / 1e9
-
-
-def summary(rows, ceiling_gflops):
+def summary(rows):
     """What `bench` measured as a table, a row an entry, with means over its seeds.
 
     Returns entry, trainings (how many), seconds and error (percent), each with its standard
-    deviation `_sd`; faster_than_keras and faster_than_torch (how many times); training_percent
-    of the ceiling; one_image_ms, images_per_second, ceiling_gflops and machine.
-    NaN is what was not measured, and the deviation of a single training.
+    deviation `_sd`, faster_than_keras (how many times), one_image_ms, images_per_second and
+    machine. NaN is what was not measured, and the deviation of a single training.
     """
     groups = rows.groupby("entry", sort=False)
     mean, sd = groups.mean(), groups.std()
@@ -109,47 +202,12 @@ def summary(rows, ceiling_gflops):
             "error": mean.error,
             "error_sd": sd.error,
             "faster_than_keras": keras / mean.seconds,
-            "faster_than_torch": mean.seconds.get(TORCH, np.nan) / mean.seconds,
-            "training_percent": 100 * mean.gflops / ceiling_gflops,
             "one_image_ms": mean.one_image_ms,
             "images_per_second": mean.images_per_second,
-            "ceiling_gflops": ceiling_gflops,
             "machine": machine(),
         }
     )
     return table.reset_index()
-
-
-def summary_text(table):
-    """A `summary` for people to read: a line an entry, and what the columns mean."""
-    columns = {
-        "network": table.entry,
-        "seeds": table.trainings.astype(str),
-        "seconds": _spread(table.seconds, table.seconds_sd),
-        "right %": _spread(100 - table.error, table.error_sd),
-        "vs Keras": _rounded(table.faster_than_keras, "{:.1f}x"),
-        "vs PyTorch": _rounded(table.faster_than_torch, "{:.1f}x"),
-        "training": _rounded(table.training_percent, "{:.1f} %"),
-        "1 image, ms": _rounded(table.one_image_ms, "{:.2f}"),
-        "images/s": _rounded(table.images_per_second, "{:,.0f}"),
-    }
-    text = pd.DataFrame(columns)
-    text["network"] = text.network.str.ljust(text.network.str.len().max())
-    return f"""{text.to_string(index=False)}
-
-seconds   training, from building the network on (mean ± sd over the seeds, as for right %)
-vs        how many times faster than the example of Keras or of PyTorch
-training  how much of the ceiling it reaches
-ceiling   {table.ceiling_gflops[0]:,.0f} GFLOP/s, a large product of float32 matrices on all cores
-1 image   the median; images/s: in batches of 1,000"""
-
-
-def _spread(mean, sd):
-    return _rounded(mean, "{:.2f}") + _rounded(sd, " ± {:.2f}")
-
-
-def _rounded(numbers, form):
-    return numbers.map(lambda number: "" if np.isnan(number) else form.format(number))
 
 
 def pareto_front(seconds, error):
@@ -174,7 +232,7 @@ def plot_bench(table, *, ax=None):
     ax.set_title("No network is both faster and better than those on the line")
     ax.xaxis.set_major_formatter(LogFormatter())  # 10, not the scale's own 10¹
     ax.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
-    ax.margins(0.15)
+    ax.margins(x=0.3, y=0.15)
     table = table.dropna(subset="error").sort_values("seconds")
     table = table.fillna({"seconds_sd": 0, "error_sd": 0})  # single trainings
     on_front = pareto_front(table.seconds, table.error)
@@ -186,34 +244,11 @@ def plot_bench(table, *, ax=None):
     front = table[on_front]
     stairs = np.repeat(front.seconds, 2)[1:], np.repeat(front.error, 2)[:-1]
     ax.plot(*stairs, color=RIGHT, linewidth=1, zorder=1)
-    _name_points(ax, table, np.column_stack(stairs))
+    for row, below in zip(table.itertuples(), on_front, strict=True):
+        style = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
+        ax.annotate(row.entry, (row.seconds, row.error), (0, -17 if below else 9), **style)
     return ax
 
 
-def _name_points(ax, table, line):
-    """Write each name beside its point, where it covers least: points, the line, other names."""
-    ax.figure.draw_without_rendering()  # so that places on the canvas are known
-    spread = table[["seconds_sd", "error_sd"]].to_numpy()
-    low, high = (
-        ax.transData.transform(table[["seconds", "error"]] + sign * spread) for sign in (-1, 1)
-    )
-    corners = ax.transData.transform(line)
-    taken = [Bbox([a - 4, b + 4]) for a, b in zip(low, high, strict=True)]
-    taken += [Bbox([a, b]) for a, b in pairwise(corners)]
-
-    def write(row, place):
-        return ax.annotate(
-            row.entry, (row.seconds, row.error), place, textcoords="offset points", fontsize=9,
-            ha={-1: "right", 0: "center", 1: "left"}[np.sign(place[0])], va="center",
-        )  # fmt: skip
-
-    def n_covered(row, place):
-        text = write(row, place)
-        box = text.get_window_extent()
-        text.remove()
-        inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
-        return sum(box.overlaps(other) for other in taken) + (0 if inside else 9)
-
-    for row in table.itertuples():
-        text = write(row, min(PLACES, key=lambda place: n_covered(row, place)))
-        taken.append(text.get_window_extent())
+if __name__ == "__main__":
+    print(json.dumps(measure(*pickle.load(sys.stdin.buffer))))

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pandas as pd
 
+from digitlib.archive import load_runs
 from digitlib.corruption import CORRUPTIONS, corrupt
 from digitlib.data import model_input
 from digitlib.datasets import load_uci, load_usps, to_form
 from digitlib.ours import BEST, PLAIN, ROBUST
 from digitlib.projects import PROJECTS
-from digitlib.training import train, train_many
 from digitlib.transfer import few_of_each, fine_tune
 
 NETWORKS = (*(recipe for recipe in PROJECTS if recipe.name in ("p2", "p3")), PLAIN, BEST, ROBUST)
@@ -50,7 +50,7 @@ def corruptions(data, recipes=NETWORKS, seeds=SEEDS, names=CORRUPTIONS):
     stacked = np.concatenate(list(corrupted.values()))
     ends = np.cumsum([len(part) for part in corrupted.values()])[:-1]
     rows = []
-    for run in train_many(recipes, data, seeds):
+    for run in load_runs(recipes, data, seeds, file="model.keras"):
         model = run.load_model()
         for stretch in (False, True):
             x = model_input(stretched(stacked) if stretch else stacked)
@@ -75,7 +75,7 @@ def forms(data, recipes=NETWORKS, seeds=SEEDS, names=tuple(OTHERS)):
     others = {name: OTHERS[name]() for name in names}
     x = {(name, form): model_input(to_form(other.images, form))
          for name, other in others.items() for form in FORMS}  # fmt: skip
-    for run in train_many(recipes, data, seeds):
+    for run in load_runs(recipes, data, seeds, file="model.keras"):
         model = run.load_model()
         for (name, form), images in x.items():
             y_prob = model.predict(images, batch_size=1000, verbose=0)
@@ -100,7 +100,8 @@ def transfer(
     for name in names:
         pool, rest = halves(OTHERS[name](), form)
         for seed in seeds:
-            network = train(recipe, data, seed).load_model()
+            (run,) = load_runs([recipe], data, [seed], file="model.keras")
+            network = run.load_model()
             rows.append((name, 0, "none", seed, _error(network, *rest)))
             for n in per_class:
                 few = few_of_each(pool[1], n, seed)

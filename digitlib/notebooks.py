@@ -17,8 +17,9 @@ def settle_environment():
     """Let every kernel started from here find what this process finds: gives the `Digits`.
 
     Folders named in the environment become absolute, as kernels start in the notebooks' folder,
-    and the choice between MNIST and the sample is made once.
+    and the choice between MNIST and the sample is made once. Their progress bars stay away.
     """
+    os.environ["TQDM_DISABLE"] = "1"
     for name in ("DIGITLIB_DATA", "DIGITLIB_HANDWRITING", "DIGITLIB_CACHE"):
         if os.environ.get(name):
             os.environ[name] = str(Path(os.environ[name]).resolve())
@@ -37,7 +38,7 @@ def execute_notebooks(paths, is_sample):
     """
     notebooks = [nbformat.read(path, as_version=4) for path in paths]
     n_cells = sum(cell.cell_type == "code" for nb in notebooks for cell in nb.cells)
-    with tqdm(total=n_cells, unit="cell") as progress:
+    with tqdm(total=n_cells, unit="cell") as progress:  # disabled for kernels, not for this process
         for path, notebook in zip(paths, notebooks, strict=True):
             progress.set_description(path.stem)
             figures = path.resolve().parents[1] / "figures"
@@ -80,18 +81,8 @@ def _parted(text):
     return head + begin, table, end + tail
 
 
-class _Client(NotebookClient):
-    """Shows the progress bar of a cell that runs for long behind our own."""
-
-    def output(self, outs, msg, display_id, cell_index):
-        text = msg["content"].get("text", "")
-        if "%|" in text:
-            self.progress.set_postfix_str(text.strip().split("\r")[-1].split("|")[-1])
-        return super().output(outs, msg, display_id, cell_index)
-
-
 def _execute(path, notebook, progress):
-    client = _Client(
+    client = NotebookClient(
         notebook,
         timeout=None,
         kernel_name="python3",
@@ -99,7 +90,6 @@ def _execute(path, notebook, progress):
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda **_: progress.update(),
     )
-    client.progress = progress
     try:
         client.execute()
     except CellExecutionError as error:

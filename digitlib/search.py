@@ -15,8 +15,10 @@ import joblib
 import keras
 import numpy as np
 
+from digitlib.fitting import train_here
 from digitlib.recipes import one_cycle
-from digitlib.training import cache_folder, run_name, train_here
+from digitlib.training import cache_folder, run_names
+from digitlib.workers import on_cores
 
 try:
     import optuna
@@ -131,8 +133,8 @@ def search(recipe, data, n_trials, *, optimizers=tuple(FAMILIES), storage=None, 
         entropy = np.random.SeedSequence([seed, trial.number]).generate_state(1)
         study.sampler = optuna.samplers.TPESampler(seed=int(entropy[0]))
         tried = _settings(trial, optimizers).applied_to(recipe)
-        worker = joblib.Parallel(n_jobs=2)  # it takes 1 for "in this process"
-        (accuracy,) = worker([joblib.delayed(_accuracy)(trial, tried, unseen, seed, policy)])
+        task = joblib.delayed(_accuracy)(trial, tried, unseen, seed, policy)
+        (accuracy,) = on_cores(1)([task])
         if accuracy is None:
             raise optuna.TrialPruned
         return accuracy
@@ -198,7 +200,7 @@ def _report(study, trial):
 def _study_name(recipe, data, optimizers, seed):
     """Names a study after all that decides its result, as runs are named."""
     code = inspect.getsource(sys.modules[__name__]) + inspect.getsource(one_cycle)
-    key = [run_name(recipe, data, seed), *optimizers, code, optuna.__version__]
+    key = [*run_names([(recipe, seed)], data), *optimizers, code, optuna.__version__]
     return f"search-{recipe.name}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
 
 

