@@ -1,14 +1,15 @@
 # Two commands: `make figures` and `make test`. Each sets up .venv by itself the first time.
 PYTHON ?= python3
 BIN := .venv/bin
+ABSOLUTE = $(shell $(PYTHON) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))' "$(1)")
 ifdef DIGITLIB_DATA
-export DIGITLIB_DATA := $(abspath $(DIGITLIB_DATA))
+export DIGITLIB_DATA := $(call ABSOLUTE,$(DIGITLIB_DATA))
 endif
 ifdef DIGITLIB_HANDWRITING
-export DIGITLIB_HANDWRITING := $(abspath $(DIGITLIB_HANDWRITING))
+export DIGITLIB_HANDWRITING := $(call ABSOLUTE,$(DIGITLIB_HANDWRITING))
 endif
 
-.PHONY: figures test lab app lint lock clean
+.PHONY: figures test lab app reproduce lint lock clean
 
 figures: .venv/ready  ## execute every notebook and write figures/
 	$(BIN)/python -m digitlib figures
@@ -21,6 +22,9 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 
 app: .venv/ready  ## a page on which you write a number and watch it being read
 	$(BIN)/python -m digitlib app
+
+reproduce: .venv/ready  ## train all of figures/runs/ again and say how close each run came
+	$(BIN)/python -m digitlib reproduce
 
 lint: .venv/ready
 	$(BIN)/ruff check

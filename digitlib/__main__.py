@@ -46,7 +46,7 @@ def _parser():
     recipes.set_defaults(command=_recipes)
 
     train = commands.add_parser("train", help="train a recipe and save the network")
-    train.add_argument("recipe", help="a name that `recipes` lists, or committee: ten of `best`")
+    train.add_argument("recipe", help="a name that `recipes` lists")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--out", type=_keras_path, default="model.keras", metavar="FILE.keras")
     train.set_defaults(command=_train)
@@ -136,8 +136,6 @@ def _train(args):
     from digitlib.training import train
 
     data = load_mnist()
-    if args.recipe == "committee":
-        return _train_committee(args, data)
     run = train(get_recipe(args.recipe), data, args.seed)
     run.load_model().summary()
     print(run.history.round(4).to_string())
@@ -154,20 +152,6 @@ def _train(args):
     curves = run.history.drop(columns="seconds")
     save_figure(fig, curves, name, data=data, seeds=[run.seed], folder=args.out.parent)
     print(f"wrote {args.out}, {name}.png and {name}.csv")
-
-
-def _train_committee(args, data):
-    import numpy as np
-
-    from digitlib.files import written_whole
-    from digitlib.ours import BEST, committee
-    from digitlib.training import train_many
-
-    runs = train_many([BEST], data, range(args.seed, args.seed + 10))
-    _print_metrics(data, np.mean([run.y_prob for run in runs], axis=0).argmax(axis=1))
-    with written_whole(args.out) as draft:
-        committee([run.load_model() for run in runs]).save(draft)
-    print(f"wrote {args.out}: ten networks as one, which gives the mean of their probabilities")
 
 
 def _search(args):

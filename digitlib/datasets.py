@@ -95,10 +95,10 @@ def load_uci():
 def load_images(path, *, convert=()):
     """The images and labels in a file, checked, as `ImageSet`.
 
-    path : an .npz file of the arrays x and y; an IDX file …images-idx3-ubyte (.gz), such as
-        EMNIST's, with …labels-idx1-ubyte or QMNIST's …labels-idx2-int (.gz) beside it; or the
-        text of Semeion, semeion.data. Expected are images (n, height, width), uint8 up to 255
-        or floats up to 1, bright ink on dark paper, and digits 0 to 9.
+    path : an .npz file of the arrays x and y; or an IDX file …images-idx3-ubyte (.gz), such as
+        EMNIST's, with …labels-idx1-ubyte or QMNIST's …labels-idx2-int (.gz) beside it. Expected
+        are images (n, height, width), uint8 up to 255 or floats up to 1, bright ink on dark
+        paper, and digits 0 to 9.
     convert : what the file needs to be that; the errors name it, but nothing can tell "transpose"
         square: rows of pixels, or images with a channel axis, to square images
         transpose: rows and columns swapped, for EMNIST
@@ -108,7 +108,7 @@ def load_images(path, *, convert=()):
         ten-is-zero: the label 10 is the digit 0
     Raises DataError for a damaged file and for whatever it holds that is not as expected.
     Sources: Cohen et al. (2017), "EMNIST"; Yadav and Bottou (2019), "Cold case: the lost MNIST
-    digits"; Buscema (1998), "MetaNet: the theory of independent judges".
+    digits".
     """
     path = Path(path)
     if not set(convert) <= set(CONVERSIONS):
@@ -177,11 +177,8 @@ def _read(path):
         return read_npz(path, ("x", "y")).values()
     if "images" in path.name and "idx3-ubyte" in path.name:
         return read_idx(path), _read_idx_labels(path)
-    if path.name == "semeion.data":
-        return _read_semeion(path)
     raise DataError(
-        f"{path}: expected a name that ends in .npz, an IDX file named …images-idx3-ubyte (.gz), "
-        "or semeion.data"
+        f"{path}: expected a name that ends in .npz, or an IDX file named …images-idx3-ubyte (.gz)"
     )
 
 
@@ -195,20 +192,6 @@ def _read_idx_labels(path):
     labels = read_idx(found[0])
     is_qmnist = labels.ndim == 2 and labels.shape[1] == 8  # the digit, then who wrote it and where
     return labels[:, 0] if is_qmnist else labels
-
-
-def _read_semeion(path):
-    try:
-        table = np.loadtxt(path, ndmin=2)
-    except ValueError as error:
-        raise DataError(f"{path}: expected rows of numbers ({error}); fetch it again") from error
-    pixels, one_hot = table[:, :256], table[:, 256:]
-    if table.shape[1] != 266 or not (np.sort(one_hot) == np.eye(10)[9]).all():
-        raise DataError(
-            f"{path}: expected rows of 256 pixels and 10 columns of which one is 1, got "
-            f"{table.shape[1]} columns or other labels; fetch it again"
-        )
-    return pixels.reshape(-1, 16, 16), one_hot.argmax(axis=1)
 
 
 def _image_set(name, source, images, labels, convert):

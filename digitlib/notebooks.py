@@ -52,9 +52,10 @@ def update_readme(readme, results):
 
     results : figures/02_error_by_model.csv
     """
-    head, _, tail = _parted(readme.read_text())
+    head, _, tail = _parted(readme.read_text(encoding="utf-8"))
     with written_whole(readme) as draft:
-        draft.write_text(f"{head}{results_table(pd.read_csv(results))}{tail}")
+        table = results_table(pd.read_csv(results))
+        draft.write_text(f"{head}{table}{tail}", encoding="utf-8", newline="\n")
 
 
 def results_table(results):

@@ -175,11 +175,3 @@ ROBUST = Recipe(
 )
 
 OURS = (FAST, PLAIN, BEST, MLP_BEST, TINY, MINUTE, ROBUST)
-
-
-def committee(models):
-    """One network that gives the mean of the probabilities of several trained networks."""
-    image = keras.Input((28, 28, 1))
-    y_prob = [keras.Model(model.inputs, model.outputs[0], name=f"member_{i}")(image)
-              for i, model in enumerate(models)]  # fmt: skip
-    return keras.Model(image, layers.Average()(y_prob))

@@ -81,7 +81,7 @@ def _connected(address):
 def processor():
     """The name of this machine's processor, on Linux with how wide its vectors are."""
     cpuinfo = Path("/proc/cpuinfo")
-    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
     if name := re.search(r"model name\s*: (.+)", text):
         vectors = {"avx512f": "AVX-512", "avx2": "AVX2"}
         widest = next((vectors[flag] for flag in vectors if flag in text.split()), "no AVX2")

@@ -49,7 +49,7 @@ def test_archived_run_is_the_trained_one_and_nothing_is_trained(few, archived, t
     assert np.array_equal(probable.y_prob.argmax(axis=1), probable.y_pred)
     y_prob = complete.load_model().predict(model_input(few.x_test), verbose=0)
     assert np.array_equal(y_prob.argmax(axis=1), complete.y_pred)
-    about = json.loads((runs[0].path / "run.json").read_text())
+    about = json.loads((runs[0].path / "run.json").read_text(encoding="utf-8"))
     said = {"name", "recipe", "seed", "data", "processor", "versions", "date", "command"}
     assert set(about) == said and few.sha256 in about["data"]
 

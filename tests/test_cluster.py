@@ -38,10 +38,10 @@ def scheduler(tmp_path_factory):
     arguments = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file")
     allowed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     process = start("scheduler", *arguments, str(contact), **allowed)
-    while not contact.exists() or not contact.read_text().endswith("}"):
+    while not contact.exists() or not contact.read_text(encoding="utf-8").endswith("}"):
         assert process.poll() is None
         time.sleep(0.1)
-    yield json.loads(contact.read_text())["address"]
+    yield json.loads(contact.read_text(encoding="utf-8"))["address"]
     process.terminate()
     process.wait()
 

@@ -71,7 +71,9 @@ def test_evaluate_on_other_data(digitlib, trained, sample):
     assert 0.5 < float(accuracy.split()[1]) < 0.99
     predictions = pd.read_csv(digitlib.folder / "mine_predictions.csv")
     assert predictions.y_true[:10].tolist() == list(range(10))
-    assert "UCI digits (form mnist)" in (digitlib.folder / "report/report.html").read_text()
+    assert "UCI digits (form mnist)" in (digitlib.folder / "report/report.html").read_text(
+        encoding="utf-8"
+    )
 
     np.savez(digitlib.folder / "light.npz", x=255 - sample.x_test, y=sample.y_test)
     evaluate = ["evaluate", "mine.keras", "--data", "light.npz", "--form", "as-is"]

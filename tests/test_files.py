@@ -15,11 +15,11 @@ def test_threads_that_write_one_file_leave_one_of_theirs(tmp_path):
             with written_whole(path) as draft, draft.open("w") as file:
                 for _ in range(20):
                     file.write(100 * letter)
-            assert len(set(path.read_text())) == 1
+            assert len(set(path.read_text(encoding="utf-8"))) == 1
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(write, "abcdefgh"))
-    assert len(path.read_text()) == 2000 and list(tmp_path.iterdir()) == [path]
+    assert len(path.read_text(encoding="utf-8")) == 2000 and list(tmp_path.iterdir()) == [path]
 
 
 def test_failed_writing_leaves_what_was_there(tmp_path):
@@ -28,4 +28,4 @@ def test_failed_writing_leaves_what_was_there(tmp_path):
     with pytest.raises(ZeroDivisionError), written_whole(path) as draft:
         draft.write_text("half")
         1 / 0  # noqa: B018
-    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text(encoding="utf-8") == "before" and list(tmp_path.iterdir()) == [path]

@@ -9,7 +9,7 @@ import pytest
 from digitlib.notebooks import results_table, update_readme
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_table_is_that_of_the_results():
@@ -47,20 +47,20 @@ def test_what_our_networks_reach_is_what_the_studies_say():
 
 def test_update_replaces_the_table_and_nothing_else(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(re.sub(r"\| P2: .*\n", "| P2: something old |\n", README))
+    readme.write_text(re.sub(r"\| P2: .*\n", "| P2: something old |\n", README), encoding="utf-8")
     update_readme(readme, ROOT / "figures" / "02_error_by_model.csv")
-    assert readme.read_text() == README
+    assert readme.read_text(encoding="utf-8") == README
 
 
 def test_update_refuses_a_readme_without_marks(tmp_path):
-    (tmp_path / "README.md").write_text("no marks")
+    (tmp_path / "README.md").write_text("no marks", encoding="utf-8")
     with pytest.raises(ValueError, match="<!-- results -->"):
         update_readme(tmp_path / "README.md", ROOT / "figures" / "02_error_by_model.csv")
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_every_file_that_is_linked_exists(document):
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text())
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8"))
     assert all((ROOT / link).exists() for link in links), links
 
 

@@ -8,7 +8,6 @@ import keras
 import pytest
 
 from digitlib.data import model_input
-from digitlib.ours import committee
 from digitlib.reader import READER
 from digitlib.recipes import RECIPES, get_recipe, one_cycle
 from digitlib.steps import from_p3_to_fast
@@ -125,15 +124,6 @@ def test_one_cycle_is_of_the_optimizer_and_its_settings():
 def test_unknown_recipe_names_the_near_misses(name, hint):
     with pytest.raises(ValueError, match=hint):
         get_recipe(name)
-
-
-def test_committee_gives_the_mean_of_its_members(data, tmp_path):
-    members = [RECIPES["minute"].build() for _ in range(3)]
-    images = model_input(data.x_train[:4])
-    expected = sum(member(images).numpy() for member in members) / 3
-    committee(members).save(tmp_path / "committee.keras")
-    loaded = keras.saving.load_model(tmp_path / "committee.keras")
-    assert loaded(images).numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_steps_lead_from_p3_to_fast_and_each_changes_something():

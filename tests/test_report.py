@@ -57,9 +57,9 @@ def test_report_holds_the_numbers_of_metrics(trained, sample, page):
     table = pd.read_csv(page.with_name("metrics.csv"), index_col="metric")
     for name, value in metrics(y_true, y_pred).items():
         assert table.value[name] == pytest.approx(value, abs=1e-5)
-        assert f"{value:.4f}" in page.read_text()
+        assert f"{value:.4f}" in page.read_text(encoding="utf-8")
     low, high = wilson_interval((y_true == y_pred).sum(), len(y_true))
-    assert f"({low:.4f} to {high:.4f})" in page.read_text()
+    assert f"({low:.4f} to {high:.4f})" in page.read_text(encoding="utf-8")
     per_class = pd.read_csv(page.with_name("per_class.csv"), index_col="digit")
     pd.testing.assert_frame_equal(per_class, per_class_metrics(y_true, y_pred), rtol=1e-5)
     confusion = pd.read_csv(page.with_name("confusion.csv"), index_col="y_true")
@@ -67,14 +67,16 @@ def test_report_holds_the_numbers_of_metrics(trained, sample, page):
 
 
 def test_everything_linked_lies_beside_the_page(page):
-    links = Links(page.read_text()).found
+    links = Links(page.read_text(encoding="utf-8")).found
     assert len(links) == len(set(links)) == 10  # six tables and four pictures
     assert {page.with_name(link) for link in links} == set(page.parent.iterdir()) - {page}
 
 
 def test_report_on_the_sample_stays_apart_and_title_is_escaped(page, tmp_path):
     assert page.parent == tmp_path / "sample"
-    assert "<h1>a &lt; b</h1>" in page.read_text() and "MNIST sample" in page.read_text()
+    assert "<h1>a &lt; b</h1>" in page.read_text(
+        encoding="utf-8"
+    ) and "MNIST sample" in page.read_text(encoding="utf-8")
 
 
 def test_errors_come_with_the_surest_first(page):
@@ -86,7 +88,9 @@ def test_errors_come_with_the_surest_first(page):
 def test_network_without_errors_has_a_report(sample, tmp_path):
     page = write_report(one_hot(sample.y_test), sample, tmp_path, title="perfect")
     assert len(pd.read_csv(page.with_name("confident_errors.csv"))) == 0
-    assert all(page.with_name(link).exists() for link in Links(page.read_text()).found)
+    assert all(
+        page.with_name(link).exists() for link in Links(page.read_text(encoding="utf-8")).found
+    )
 
 
 def evaluate(*arguments):
@@ -99,7 +103,7 @@ def test_command_writes_the_report(trained, tmp_path):
     done = evaluate(trained[0], "--report", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     page = tmp_path / "report" / "sample" / "report.html"
-    assert str(page) in done.stdout and "tiny.keras" in page.read_text()
+    assert str(page) in done.stdout and "tiny.keras" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
