@@ -68,7 +68,7 @@ def marks(folder):
 
 
 def test_what_a_killed_worker_was_at_is_done_again_and_equal(start_worker, tmp_path, monkeypatch):
-    recipe, seeds = replace(TINY, epochs=60, augment=leave_mark), [0, 1]
+    recipe, seeds = replace(TINY, epochs=30, augment=leave_mark), [0, 1]
     start_worker()
     start_worker()
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "cluster"))

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from command import call
 
 from digitlib.recipes import RECIPES
 from digitlib.workers import processor
@@ -16,11 +17,10 @@ from digitlib.workers import processor
 def digitlib(tmp_path_factory):
     """Runs a command on the sample in an empty folder."""
     folder = tmp_path_factory.mktemp("user")
-    env = os.environ | {"DIGITLIB_DATASET": "sample", "DIGITLIB_CACHE": str(folder / "cache")}
+    places = {"DIGITLIB_DATASET": "sample", "DIGITLIB_CACHE": folder / "cache"}
 
     def run(*arguments):
-        command = [sys.executable, "-m", "digitlib", *arguments]
-        return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+        return call(*arguments, folder=folder, **places)
 
     run.folder = folder
     return run
@@ -33,8 +33,11 @@ def test_help_comes_without_heavy_imports():
 
 
 def test_recipes_lists_them_all(digitlib):
-    done = digitlib("recipes")
-    assert done.returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "digitlib", "recipes"],
+        capture_output=True, text=True, env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == ""  # a pipe without ×, and no start-up lines
     for recipe in RECIPES.values():
         assert recipe.title in done.stdout and recipe.source in done.stdout
     assert "109,386 parameters" in done.stdout and "claims   accuracy 0.9777" in done.stdout
@@ -61,6 +64,18 @@ def test_train_then_evaluate(digitlib, trained):
     assert len(pd.read_csv(figures / "mine_training.csv")) == 20
     predictions = pd.read_csv(figures / "mine_predictions.csv")
     assert len(predictions) == 40 and (predictions.y_true != predictions.y_pred)[20:].all()
+
+
+def test_evaluate_a_network_of_ours_without_training(digitlib, mnist):
+    done = call("evaluate", "best", folder=digitlib.folder, DIGITLIB_DATASET="mnist")
+    assert done.returncode == 0, done.stderr
+    first, accuracy, *_ = done.stdout.splitlines()
+    assert first.startswith("MNIST, 10,000") and float(accuracy.split()[1]) > 0.996
+    assert (digitlib.folder / "best_predictions.png").exists()
+
+
+def test_data_says_where_mnist_is(digitlib, mnist):
+    assert "MNIST, verified: " in call("data", folder=digitlib.folder).stdout
 
 
 def test_evaluate_on_other_data(digitlib, trained, sample):

@@ -1,8 +1,5 @@
 """The report: it holds the numbers that `metrics` gives, and all that it links to is there."""
 
-import os
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import keras
@@ -10,6 +7,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from command import call
 from keras import layers
 
 from digitlib.data import model_input, one_hot
@@ -94,9 +92,7 @@ def test_network_without_errors_has_a_report(sample, tmp_path):
 
 
 def evaluate(*arguments):
-    command = [sys.executable, "-m", "digitlib", "evaluate", *arguments]
-    env = os.environ | {"DIGITLIB_DATASET": "sample"}
-    return subprocess.run(command, env=env, capture_output=True, text=True)
+    return call("evaluate", *arguments, folder=".", DIGITLIB_DATASET="sample")
 
 
 def test_command_writes_the_report(trained, tmp_path):

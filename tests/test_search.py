@@ -167,20 +167,20 @@ def start_search(folder, epochs, n_trials, storage=None):
 @pytest.mark.parametrize("database", [False, True])
 def test_trial_of_a_killed_process_does_not_count(few, tmp_path, monkeypatch, database):
     storage = f"sqlite:///{tmp_path}/study.db" if database else None
-    with start_search(tmp_path, 100, 2, storage) as process:
+    with start_search(tmp_path, 30, 2, storage) as process:
         while not list(tmp_path.glob("mark-*")):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path))
     monkeypatch.setattr(digitlib.search, "HEARTBEAT", 1)
-    study = search(replace(TINY, epochs=100, augment=leave_mark), few, 2, storage=storage)
+    study = search(replace(TINY, epochs=30, augment=leave_mark), few, 2, storage=storage)
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
 
 
 @posix
 def test_processes_share_a_study(tmp_path):
-    with start_search(tmp_path, 30, 6) as one, start_search(tmp_path, 30, 6) as two:
+    with start_search(tmp_path, 10, 6) as one, start_search(tmp_path, 10, 6) as two:
         messages = [process.communicate()[1] for process in (one, two)]
     assert one.returncode == two.returncode == 0, messages
     (journal,) = tmp_path.glob("search-*.journal")
