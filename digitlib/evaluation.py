@@ -70,8 +70,8 @@ def per_class_metrics(y_true, y_pred):
     return table
 
 
-def wilson_interval(k, n, *, confidence_level=0.95):
-    """The interval (low, high) for a proportion of which k out of n were seen.
+def wilson_interval(k, n):
+    """The 95 % interval (low, high) for a proportion of which k out of n were seen.
 
     k, n : integers, single or in arrays; where n is 0 the interval is (NaN, NaN)
     Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference".
@@ -79,7 +79,7 @@ def wilson_interval(k, n, *, confidence_level=0.95):
     from scipy.stats import binomtest
 
     def interval(k, n):
-        return binomtest(k, n).proportion_ci(confidence_level, "wilson") if n else (np.nan, np.nan)
+        return binomtest(k, n).proportion_ci(0.95, "wilson") if n else (np.nan, np.nan)
 
     low, high = np.vectorize(interval, otypes=[float, float])(k, n)
     return low[()], high[()]

@@ -68,23 +68,19 @@ def plot_training_curves(histories, *, metric="loss", ax=None):
     return ax
 
 
-def plot_confusion_matrix(y_true, y_pred, *, normalize=None, ax=None):
-    """Which digits are taken for which: the errors in colour, the right answers in pale grey.
-
-    normalize : None for counts; "true", "pred" or "all" for percent, as in scikit-learn
-    """
+def plot_confusion_matrix(y_true, y_pred, *, ax=None):
+    """Which digits are taken for which: the errors in colour, the right answers in pale grey."""
     from sklearn.metrics import confusion_matrix
 
     ax = plt.gca() if ax is None else ax
-    matrix = confusion_matrix(y_true, y_pred, labels=range(10), normalize=normalize)
+    matrix = confusion_matrix(y_true, y_pred, labels=range(10))
     errors = np.ma.masked_array(matrix, (matrix == 0) | np.eye(10, dtype=bool))
     darkest = 1.6 * max(errors.max(), 1e-9) if errors.count() else 1  # black text stays legible
     ax.imshow(errors, cmap="Oranges", vmin=0, vmax=darkest)
     for (i, j), value in np.ndenumerate(matrix):
         if value:
-            text = f"{value:,}" if normalize is None else f"{100 * value:.1f}"
             size, color = (6, "#777777") if i == j else (9, "black")
-            ax.text(j, i, text, ha="center", va="center", size=size, color=color)
+            ax.text(j, i, f"{value:,}", ha="center", va="center", size=size, color=color)
     ax.set(xlabel="read as", ylabel="true digit", xticks=range(10), yticks=range(10))
     ax.grid(visible=False)
     ax.tick_params(length=0)

@@ -43,6 +43,25 @@ def test_recipes_lists_them_all(digitlib):
     assert "109,386 parameters" in done.stdout and "claims   accuracy 0.9777" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("absent", "command", "extra"),
+    [
+        ("uvicorn", "app", "app"),
+        ("tensorflow", "recipes", "study"),
+        ("nbformat", "figures", "study"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(
+    digitlib, monkeypatch, absent, command, extra
+):
+    for name in ("digitlib.quiet", "digitlib.app", "digitlib.notebooks"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, absent, None)
+    done = digitlib(command)
+    assert done.returncode == 1
+    assert f'error: {absent} is not installed: pip install "digitlib[{extra}]"' in done.stderr
+
+
 @pytest.fixture(scope="module")
 def trained(digitlib):
     """What training mine.keras printed."""

@@ -126,15 +126,6 @@ def test_only_errors_of_the_confusion_matrix_have_colour():
     assert np.argwhere(~shown.mask).tolist() == [[0, 1], [9, 0]]
 
 
-@pytest.mark.parametrize(
-    ("normalize", "nine_as_zero"), [("true", "100.0"), ("pred", "33.3"), ("all", "16.7")]
-)
-def test_normalized_confusion_matrix_shows_percent(normalize, nine_as_zero):
-    ax = plot_confusion_matrix(Y_TRUE, Y_PRED, normalize=normalize)
-    (text,) = (text for text in ax.texts if text.get_position() == (0, 9))
-    assert text.get_text() == nine_as_zero
-
-
 def test_confusion_matrix_without_errors_is_drawn():
     ax = plot_confusion_matrix(Y_TRUE, Y_TRUE)
     ax.figure.canvas.draw()
