@@ -1,6 +1,7 @@
 """The README says what the results say, and names what exists."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pandas as pd
@@ -62,6 +63,21 @@ def test_update_refuses_a_readme_without_marks(tmp_path):
 def test_every_file_that_is_linked_exists(document):
     links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8"))
     assert all((ROOT / link).exists() for link in links), links
+
+
+def test_requirements_name_what_the_study_needs_and_the_lock_pins_it():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    named = {line for line in lines if ">=" in line}
+    assert "-e .[study,app]" in lines
+    assert named <= {*project["dependencies"], *extras["study"], *extras["dev"]}
+    pinned = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for needed in (
+        *project["dependencies"],
+        *(each for extra in extras.values() for each in extra),
+    ):
+        assert f"\n{needed.split('>=')[0]}==" in pinned
 
 
 def test_readme_stays_short():
