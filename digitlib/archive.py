@@ -1,8 +1,8 @@
-"""The archive: runs that figures draw, trained once, and networks of ours with their weights.
+"""The archive: the runs that notebooks 02 and 03 draw, and networks of ours with their weights.
 
 It lies in figures/runs/ of the repository. A run that it holds is known by what it is made of, so
 a recipe, layer or augmentation that differs in anything is trained. `python -m digitlib reproduce`
-trains all of it again.
+trains what of it this machine has not trained before.
 """
 
 import json
@@ -39,9 +39,9 @@ SHIPPED = ("fast", "plain", "best", "tiny", "minute", "robust")  # with weights,
 def load_runs(recipes, data, seeds, *, file="y_pred.npy"):
     """Every recipe with every seed out of the archive, or trained: a list of `Run`, by recipe.
 
-    P2 and P3 with seed 0 are always trained here; so is everything where DIGITLIB_RUNS is "train",
-    and on the sample. An entry that is damaged, or another run than its name says, is named in a
-    warning and trained instead.
+    On MNIST, P2 and P3 with seed 0 are always trained here, if this machine has not done it
+    before; so is everything where DIGITLIB_RUNS is "train", and on the sample. An entry that is
+    damaged, or another run than its name says, is named in a warning and trained instead.
 
     file : what is needed of each: "y_pred.npy", "y_prob.npy" or "model.keras"; a run that was
         archived without it is trained
@@ -97,7 +97,7 @@ def shipped_network(name):
 
 
 def reproduce(mnist, *, write=False):
-    """Train all that the archive holds: the table that says how close each run came.
+    """Train all that the archive holds, or this machine has not yet: how close each run came.
 
     write : let the new runs take the place of the archive's
     """

@@ -67,7 +67,7 @@ def results_table(results):
     lines += [
         f"| {row.network} | {row.parameters:,} | {row.error_mean:.2f} ± {row.error_std:.2f} % "
         f"| {row.wilson_low:.2f} to {row.wilson_high:.2f} % |"
-        for row in results.itertuples()
+        for row in results.round(2).itertuples()
     ]
     return "\n".join(lines)
 

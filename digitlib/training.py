@@ -1,4 +1,4 @@
-"""Training that repeats: a recipe, data and a seed give the same `Run`, kept on disk."""
+"""Training that repeats on one kind of processor: recipe, data and seed give one `Run`, kept."""
 
 import dataclasses
 import hashlib
@@ -49,11 +49,11 @@ class Run:
 
     @cached_property
     def y_prob(self):
-        """The probabilities for the test images: float32, shape (n_test, 10)."""
+        """The probabilities for the test images: float32, shape (n_test, 10); few are archived."""
         return np.load(self.path / "y_prob.npy")
 
     def load_model(self):
-        """The trained network, as Keras saved it."""
+        """The trained network, as Keras saved it; few are archived."""
         return load_network(self.path / "model.keras")
 
 

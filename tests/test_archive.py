@@ -1,6 +1,7 @@
 """The archive: used for the very run that was asked for, and for nothing else."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import keras
@@ -29,22 +30,35 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def archived(few, cache, tmp_path, monkeypatch):
-    """The folder of an archive: digits of seed 0, probabilities of seed 1, the network of 2."""
+@pytest.fixture(scope="module")
+def written(few, tmp_path_factory):
+    """An archive: digits of seed 0, probabilities of seed 1, the network of 2."""
     entries = [(TINY, 0, None), (TINY, 1, "y_prob.npy"), (TINY, 2, "model.keras")]
+    folder = tmp_path_factory.mktemp("written")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DIGITLIB_CACHE", str(folder / "cache"))
+        patch.setattr(archive, "FOLDER", folder / "runs")
+        patch.setattr(archive, "RECIPES", {"tiny": TINY})
+        patch.setattr(archive, "_collections", lambda data: [(data, entries)])
+        reproduce(few, write=True)
+    return folder / "runs", entries
+
+
+@pytest.fixture
+def archived(written, cache, tmp_path, monkeypatch):
+    """The folder of a copy of it."""
+    folder, entries = written
+    shutil.copytree(folder, tmp_path / "runs")
     monkeypatch.setattr(archive, "FOLDER", tmp_path / "runs")
     monkeypatch.setattr(archive, "RECIPES", {"tiny": TINY})
     monkeypatch.setattr(archive, "_collections", lambda data: [(data, entries)])
-    reproduce(few, write=True)
-    monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "another cache"))
     return tmp_path / "runs"
 
 
 def test_archived_run_is_the_trained_one_and_nothing_is_trained(few, archived, tmp_path):
     runs = load_runs([TINY], few, range(3))
     assert all(map(is_archived, runs))
-    assert not list((tmp_path / "another cache").glob("tiny*"))
+    assert not list((tmp_path / "cache").glob("tiny*"))
     probable, complete = runs[1], runs[2]
     assert np.array_equal(probable.y_prob.argmax(axis=1), probable.y_pred)
     y_prob = complete.load_model().predict(model_input(few.x_test), verbose=0)

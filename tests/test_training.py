@@ -196,14 +196,6 @@ def wait_for_an_epoch(process):
 
 
 @posix
-def test_killed_in_the_middle_of_training_leaves_no_run(tmp_path):
-    with start_training(tmp_path, "p4", 100_000, 10**8) as process:
-        wait_for_an_epoch(process)
-        os.killpg(process.pid, signal.SIGKILL)
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-@posix
 def test_full_disk_leaves_no_run(tmp_path):
     """P2's network has 8 MB; the sample, which passes through a file to the worker, 3 MB."""
     with start_training(tmp_path, "p2", 1, 5_000_000) as process:
@@ -214,7 +206,7 @@ def test_full_disk_leaves_no_run(tmp_path):
 
 @posix
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_ended_training_leaves_no_worker_behind(tmp_path, end):
+def test_ended_training_leaves_no_run_and_no_worker_behind(tmp_path, end):
     with start_training(tmp_path, "p4", 100_000, 10**8) as process:
         wait_for_an_epoch(process)
         children = psutil.Process(process.pid).children(recursive=True)
@@ -222,6 +214,7 @@ def test_ended_training_leaves_no_worker_behind(tmp_path, end):
         os.kill(process.pid, end)
         _, alive = psutil.wait_procs(children, timeout=30)
         assert not alive
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_damaged_run_in_the_cache_is_named_and_trained_again(few, cache):
