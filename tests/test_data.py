@@ -194,6 +194,22 @@ def test_wrong_download_is_refused_and_not_kept(keras_cache, tmp_path, monkeypat
     assert list(keras_cache.iterdir()) == []
 
 
+def test_download_that_breaks_off_is_no_download(keras_cache, tmp_path, monkeypatch):
+    server = serve(tmp_path, monkeypatch, b"x")
+    handler = server.RequestHandlerClass
+
+    def promise_more(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"half")
+
+    monkeypatch.setattr(handler, "do_GET", promise_more)
+    with pytest.warns(UserWarning, match=r"could not be downloaded \(IncompleteRead"):
+        assert load_mnist().is_sample
+    assert not keras_cache.exists()
+
+
 def test_silent_network_means_the_sample_soon_and_aloud(keras_cache, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/mnist.npz"
