@@ -128,7 +128,7 @@ def _train_recipe(recipe, data, seed):
 
     start = time.perf_counter()
     model = compiled_model(recipe, data)
-    fit(model, recipe, data, seed, show_progress=False)
+    fit(model, recipe, data, seed)
     return model, time.perf_counter() - start
 
 

@@ -1,23 +1,16 @@
 """How one network learns. This file's source is part of every run's name."""
 
-import os
 import time
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from tqdm.auto import tqdm
 
 from digitlib.data import model_input, one_hot
 
 
-def progress_bar(iterable=None, **options):
-    """A bar of tqdm that goes when it is done; none where the environment has TQDM_DISABLE."""
-    return tqdm(iterable, leave=False, disable="TQDM_DISABLE" in os.environ, **options)
-
-
-def train_here(recipe, data, seed, policy, *, after_epoch=None, show_progress=False):
+def train_here(recipe, data, seed, policy, *, after_epoch=None):
     """Train in this process: the network and its history.
 
     On one thread of the processor, also where there is a GPU, so that nothing but the recipe, the
@@ -32,11 +25,11 @@ def train_here(recipe, data, seed, policy, *, after_epoch=None, show_progress=Fa
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
     model = compiled_model(recipe, data)
-    history = fit(model, recipe, data, seed, after_epoch=after_epoch, show_progress=show_progress)
+    history = fit(model, recipe, data, seed, after_epoch=after_epoch)
     return model, history
 
 
-def fit(model, recipe, data, seed, *, after_epoch=None, show_progress=True):
+def fit(model, recipe, data, seed, *, after_epoch=None):
     """Train a compiled network in place: its history, one row an epoch.
 
     The images stay in memory as one tensor and a whole epoch is one compiled graph, which spares
@@ -56,9 +49,8 @@ def fit(model, recipe, data, seed, *, after_epoch=None, show_progress=True):
     run_epoch = _compiled_epoch(model, recipe, tf.constant(x), tf.constant(y))
     rng = np.random.default_rng(seed)
     rows = []
-    title = f"{recipe.name}, seed {seed}"
     epochs = range(1, recipe.epochs + 1)
-    for epoch in progress_bar(epochs, desc=title, unit="epoch") if show_progress else epochs:
+    for epoch in epochs:
         start = time.perf_counter()
         loss, accuracy = run_epoch(tf.constant(rng.permutation(len(x)).astype(np.int32)))
         row = {"loss": float(loss), "accuracy": float(accuracy)}

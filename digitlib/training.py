@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import pandas as pd
 import platformdirs
+from tqdm.auto import tqdm
 
 from digitlib import fitting
 from digitlib.data import model_input, one_hot
@@ -120,9 +121,10 @@ def _train_missing(jobs, data, folder):
 def _epoch_counter(n_epochs):
     """A progress bar, and the file to which each process adds a byte for each epoch."""
     stop = threading.Event()
+    options = {"leave": False, "disable": "TQDM_DISABLE" in os.environ}  # a notebook's ignores it
     with (
         tempfile.TemporaryDirectory() as folder,
-        fitting.progress_bar(desc="training", total=n_epochs, unit="epoch") as bar,
+        tqdm(desc="training", total=n_epochs, unit="epoch", **options) as bar,
     ):
         counter = Path(folder) / "epochs"
         counter.touch()

@@ -41,7 +41,7 @@ def fine_tune(network, images, labels, method, *, seed=0, n_steps=N_STEPS):
     recipe = _recipe(model, method, len(images), n_steps)
     optimizer = recipe.new_optimizer(len(images))
     model.compile(optimizer=optimizer, loss=recipe.loss, metrics=["accuracy"])
-    fit(model, recipe, Digits("few", images, labels, images, labels), seed, show_progress=False)
+    fit(model, recipe, Digits("few", images, labels, images, labels), seed)
     return model
 
 

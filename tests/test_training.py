@@ -152,7 +152,7 @@ def test_one_epoch_is_what_keras_fit_does_in_the_same_order(few):
     theirs.set_weights(ours.get_weights())
     for model in (ours, theirs):
         model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    history = fit(ours, recipe, few, seed=5, show_progress=False)
+    history = fit(ours, recipe, few, seed=5)
     order = np.random.default_rng(5).permutation(300)
     x, y = model_input(few.x_train[:300])[order], one_hot(few.y_train[:300])[order]
     expected = theirs.fit(x, y, batch_size=32, shuffle=False, verbose=0).history
