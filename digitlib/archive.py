@@ -50,14 +50,14 @@ def load_runs(recipes, data, seeds, *, file="y_pred.npy"):
     if wanted not in ("", "train"):
         raise ValueError(f"DIGITLIB_RUNS={wanted!r}: expected 'train', or nothing")
     jobs = [(recipe, seed) for recipe in recipes for seed in seeds]
-    runs = dict.fromkeys(names_of(jobs, data))
-    for name, (recipe, seed) in zip(runs, jobs, strict=True):
+    runs = []
+    for name, (recipe, seed) in zip(names_of(jobs, data), jobs, strict=True):
         is_live = data.name == "MNIST" and (recipe.name, seed) in LIVE
-        if (FOLDER / name / file).exists() and not (is_live or data.is_sample or wanted):
-            runs[name] = _archived(name)
-    missing = [job for job, run in zip(jobs, runs.values(), strict=True) if run is None]
+        train_it = wanted or is_live or data.is_sample or not (FOLDER / name / file).exists()
+        runs.append(None if train_it else _archived(name))
+    missing = [job for job, run in zip(jobs, runs, strict=True) if run is None]
     trained = iter(train_jobs(missing, data))
-    return [run or next(trained) for run in runs.values()]
+    return [run or next(trained) for run in runs]
 
 
 def closeness(runs, recipes, data):

@@ -84,24 +84,23 @@ def train_jobs(jobs, data):
     """
     folder = cache_folder()
     names = run_names(jobs, data)
-    missing = {
-        name: job for name, job in zip(names, jobs, strict=True) if not _is_kept(folder / name)
-    }
+    runs = {name: _kept(folder / name) for name in names}
+    missing = {name: job for name, job in zip(names, jobs, strict=True) if runs[name] is None}
     if missing:
         _train_missing(missing, data, folder)
-    return [load_run(folder / name) for name in names]
+        runs |= {name: load_run(folder / name) for name in missing}
+    return [runs[name] for name in names]
 
 
-def _is_kept(path):
+def _kept(path):
+    """The `Run` at `path`, or None; a damaged one is named and removed."""
     if not path.exists():
-        return False
+        return None
     try:
-        load_run(path)
+        return load_run(path)
     except DamagedRunError as error:
         warnings.warn(f"{error}; it is trained again", stacklevel=4)
         remove_run(path)
-        return False
-    return True
 
 
 def _train_missing(jobs, data, folder):
@@ -121,7 +120,10 @@ def _train_missing(jobs, data, folder):
 def _epoch_counter(n_epochs):
     """A progress bar, and the file to which each process adds a byte for each epoch."""
     stop = threading.Event()
-    options = {"leave": False, "disable": "TQDM_DISABLE" in os.environ}  # a notebook's ignores it
+    options = {
+        "leave": False,
+        "disable": "TQDM_DISABLE" in os.environ,
+    }  # which tqdm misses in notebooks
     with (
         tempfile.TemporaryDirectory() as folder,
         tqdm(desc="training", total=n_epochs, unit="epoch", **options) as bar,

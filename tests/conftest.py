@@ -61,7 +61,7 @@ class NotebookRules:
             collector.skip_compare = (*kept, "stderr")  # TensorFlow's log lines differ by place
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config, items):
+    def pytest_collection_modifyitems(self, items):
         items.sort(key=_turn)
         for item in items:
             if isinstance(item, IPyNbCell) and "needs-usps" in tags(item) and not has_usps():

@@ -73,6 +73,8 @@ def test_runs_keep_their_order_and_those_without_the_file_are_trained(few, archi
     assert [run.seed for run in runs] == [2, 1, 0]
     assert [is_archived(run) for run in runs] == [False, True, False]
     assert runs[0].y_prob.shape == (100, 10)
+    twice = load_runs([TINY, TINY], few, [0])
+    assert [run.path for run in twice] == 2 * [twice[0].path] and is_archived(twice[0])
 
 
 def wider():
