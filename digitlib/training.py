@@ -120,10 +120,8 @@ def _train_missing(jobs, data, folder):
 def _epoch_counter(n_epochs):
     """A progress bar, and the file to which each process adds a byte for each epoch."""
     stop = threading.Event()
-    options = {
-        "leave": False,
-        "disable": "TQDM_DISABLE" in os.environ,
-    }  # which tqdm misses in notebooks
+    unwanted = "TQDM_DISABLE" in os.environ  # which tqdm overlooks in notebooks
+    options = {"leave": False, "disable": unwanted}
     with (
         tempfile.TemporaryDirectory() as folder,
         tqdm(desc="training", total=n_epochs, unit="epoch", **options) as bar,
