@@ -157,7 +157,7 @@ def _train(args):
 def _search(args):
     from digitlib.data import load_mnist
     from digitlib.recipes import get_recipe
-    from digitlib.search import best_settings, search
+    from digitlib.studies.search import best_settings, search
 
     recipe, data = get_recipe(args.recipe), load_mnist()
     study = search(recipe, data, args.trials, storage=args.storage)
@@ -173,8 +173,8 @@ def _evaluate(args):
 
     from digitlib.archive import shipped_network
     from digitlib.data import model_input
-    from digitlib.layers import load_network
     from digitlib.plotting import plot_digits, save_figure, use_style
+    from digitlib.recipes.layers import load_network
     from digitlib.report import write_report
 
     file, folder = Path(args.model), Path(args.model).parent
@@ -246,10 +246,10 @@ def _predict(args):
 
 
 def _answer(path):
-    from digitlib.answer import answer
+    from digitlib.reader.reading import read_picture
 
     try:
-        return {"path": str(path), **answer(path)}
+        return {"path": str(path), **read_picture(path)}
     except FileNotFoundError:
         return {"path": str(path), "error": f"{path}: no such file"}
     except (ValueError, OSError) as error:
@@ -271,7 +271,7 @@ def _line(answer):
 
 def _app(args):
     _one_thread()
-    from digitlib.app import serve
+    from digitlib.reader.app import serve
 
     serve(args.host, args.port)
 
@@ -279,9 +279,9 @@ def _app(args):
 def _bench(args):
     import matplotlib.pyplot as plt
 
-    from digitlib import bench
     from digitlib.data import load_mnist
     from digitlib.plotting import save_figure, use_style
+    from digitlib.studies import bench
 
     data = load_mnist()
     print(f"{bench.machine()}; {bench.versions()}")

@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from digitlib import fitting
 from digitlib.data import model_input, one_hot
-from digitlib.layers import load_network
+from digitlib.recipes.layers import load_network
 from digitlib.workers import processor, workers
 
 VERSIONED = ("keras", "numpy", "tensorflow")

@@ -163,6 +163,6 @@ def _do(code, task, shared):
 
 def _code():
     """Names what decides results besides their tasks: digitlib's source and the versions."""
-    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
     versions = [version(name) for name in ("keras", "numpy", "tensorflow")]
     return hashlib.sha256(repr([sources, versions]).encode()).hexdigest()

@@ -13,7 +13,7 @@ from tiny import TINY, few_digits
 from digitlib import archive
 from digitlib.archive import closeness, is_archived, load_runs, reproduce, shipped_network
 from digitlib.data import model_input
-from digitlib.layers import load_network
+from digitlib.recipes.layers import load_network
 from digitlib.training import keep_run
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from digitlib.data import DataError, DownloadError
 from digitlib.datasets import USPS_COUNTS, load_images, load_test_set, load_uci, load_usps, to_form
-from digitlib.form import measure
-from digitlib.predictor import WEIGHTS, load_predictor
+from digitlib.geometry import measure
+from digitlib.reader.network import load_network
 
 
 def idx_bytes(array, code=8):
@@ -294,7 +294,7 @@ def test_other_forms_and_images_are_refused(digits):
 
 
 def test_a_reader_of_mnist_reads_best_what_has_its_form():
-    predict, right = load_predictor(WEIGHTS), {}
+    predict, right = load_network(), {}
     for form in ("mnist", "padded", "resized"):
         test = load_test_set("uci", form=form)
         right[form] = (predict(test.x_test).argmax(axis=1) == test.y_test).mean()

@@ -1,0 +1,32 @@
+"""Runs long studies and keeps their tables: python -m digitlib.studies [NAME ...], or all."""
+
+import sys
+from pathlib import Path
+
+from digitlib.data import load_mnist
+from digitlib.plotting import save_table
+from digitlib.studies import beyond_mnist, faster_and_better
+
+FOLDER = Path("figures/studies")
+NAMES = {
+    faster_and_better: "steps augmentation optimizers size images records committee misses",
+    beyond_mnist: "corruptions forms transfer",
+}
+STUDIES = {name: getattr(place, name) for place, names in NAMES.items() for name in names.split()}
+
+
+def main():
+    """Run the studies named on the command line, or all, and keep their tables."""
+    names = sys.argv[1:] or STUDIES
+    if unknown := set(names) - set(STUDIES):
+        sys.exit(f"error: no study {', '.join(unknown)}; there are {', '.join(STUDIES)}")
+    data = load_mnist()
+    if data.is_sample:
+        sys.exit("error: the studies need all of MNIST; set DIGITLIB_DATA (see README.md)")
+    for name in names:
+        save_table(STUDIES[name](data), FOLDER / f"{name}.csv")
+        print(f"wrote {FOLDER / name}.csv")
+
+
+if __name__ == "__main__":
+    main()

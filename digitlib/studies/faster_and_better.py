@@ -1,0 +1,256 @@
+"""The studies of notebook 04: what makes training fast, and what makes a network better.
+
+Settings are compared on the last sixth of the training images; only `records`, `committee` and
+`misses`, which choose nothing, look at the test images. What has been trained before comes from the
+cache.
+"""
+
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from keras import layers
+
+from digitlib.recipes import get_recipe
+from digitlib.recipes.augmentation import Distortion
+from digitlib.recipes.ours import BEST, FAST, OURS, PLAIN, classifier, conv, plain_network
+from digitlib.recipes.projects import PROJECTS
+from digitlib.studies.bench import machine, measured_in_fresh_process
+from digitlib.training import train_many
+
+SEEDS = range(2)
+# Settings are compared on a smaller network over fewer epochs than a record takes.
+SHORT = replace(PLAIN, build=partial(plain_network, 16), epochs=3)
+LONGER = replace(SHORT, epochs=8)  # as distorted digits take longer to learn
+HELD_OUT = 1 / 6  # of the training images, the last
+
+
+def steps(data, way=None, seeds=SEEDS):
+    """From P3's CNN to `fast`, one change at a time, timed on all cores: a row a run.
+
+    Returns step, seed, seconds, val_error (percent) and machine.
+    """
+    n = len(data.x_train) - round(HELD_OUT * len(data.x_train))
+    held_out = replace(
+        data, x_train=data.x_train[:n], y_train=data.y_train[:n],
+        x_test=data.x_train[n:], y_test=data.y_train[n:],
+    )  # fmt: skip
+    rows = []
+    for step, recipe in (way or from_p3_to_fast()).items():
+        for seed in seeds:
+            row = measured_in_fresh_process(replace(recipe, validation=0), held_out, seed)
+            rows.append(
+                {"step": step, "seed": seed, "seconds": row["seconds"], "val_error": row["error"],
+                 "machine": machine()}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _after_strides(*stack):
+    """A classifier whose first layer takes strides of two where P3's is pooled."""
+    return classifier(layers.Conv2D(32, 5, 2, activation="relu"), *stack)
+
+
+def _strided():
+    return _after_strides(
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dense(128, activation="relu"),
+    )
+
+
+def _three_convolutions():
+    return _after_strides(
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.Flatten(),
+    )
+
+
+def _normalised():
+    return _after_strides(
+        layers.Conv2D(32, 3, use_bias=False),
+        layers.MaxPooling2D(),
+        layers.BatchNormalization(momentum=0.9),
+        layers.ReLU(),
+        layers.Conv2D(64, 3, use_bias=False),
+        layers.BatchNormalization(momentum=0.9),
+        layers.ReLU(),
+        layers.Flatten(),
+    )
+
+
+def _normalised_at_once():
+    return _after_strides(
+        *conv(32, padding="valid", pool=True),
+        *conv(64, padding="valid"),
+        layers.Flatten(),
+    )
+
+
+def from_p3_to_fast():
+    """The recipes on that way by what each changes, in order; the last is `fast`."""
+    p3 = next(recipe for recipe in PROJECTS if recipe.name == "p3")
+    way = {"P3's CNN": p3}
+    changes = {
+        "one epoch, not five": {"epochs": 1},
+        "batches of 128, not 32": {"batch_size": FAST.batch_size},
+        "Adam in one cycle": {"optimizer": FAST.optimizer},
+        "strides for pooling": {"build": _strided},
+        "a third convolution for 128 units": {"build": _three_convolutions},
+        "batch normalisation": {"build": _normalised},
+        "the same as one operation": {"build": _normalised_at_once},
+        "16-32-48 filters, not 32-32-64": {"build": FAST.build},
+    }
+    recipe = p3
+    for change, settings in changes.items():
+        recipe = replace(recipe, **settings)
+        way[change] = recipe
+    return way
+
+
+def augmentation(data, recipe=LONGER, seeds=SEEDS):
+    """What each distortion is worth by itself, and several together: a row a run.
+
+    Returns augmentation, seed, val_error (percent) and val_loss.
+    """
+    five = vars(BEST.augment) | {"stroke": 0}
+    chosen = {"none": None, **{name: {name: size} for name, size in five.items() if size}}
+    chosen |= {"stroke": {"stroke": 0.5}, "all but stroke": five, "all": five | {"stroke": 0.5}}
+    recipes = {
+        name: replace(recipe, validation=HELD_OUT, augment=sizes and Distortion(**sizes))
+        for name, sizes in chosen.items()
+    }
+    return _validated("augmentation", recipes, data, seeds)
+
+
+def optimizers(data, recipe=None, n_trials=8):
+    """Five families of optimizers, each searched with as many trials: a row a trial.
+
+    Returns optimizer, trial, val_error (percent), pruned, and the settings that were tried.
+    """
+    from digitlib.studies.search import FAMILIES, search
+
+    tables = []
+    for name in FAMILIES:
+        study = search(recipe or get_recipe("fast"), data, n_trials, optimizers=(name,))
+        for trial in study.get_trials():
+            if trial.values or trial.intermediate_values:
+                error = 100 * (1 - (trial.value or max(trial.intermediate_values.values())))
+                row = {"optimizer": name, "trial": trial.number, "val_error": error}
+                tables.append(row | {"pruned": trial.value is None} | trial.params)
+    return pd.DataFrame(tables)
+
+
+def size(data, recipe=SHORT, seeds=SEEDS, widths=(4, 8, 16, 32, 48)):
+    """How the error falls with the number of parameters: `plain` in several widths, a row a run.
+
+    Returns parameters, seed, val_error (percent) and val_loss.
+    """
+    builds = [partial(plain_network, width) for width in widths]
+    recipes = {
+        build().count_params(): replace(recipe, validation=HELD_OUT, build=build)
+        for build in builds
+    }
+    return _validated("parameters", recipes, data, seeds)
+
+
+def images(data, recipe=SHORT, seeds=SEEDS, percents=(1, 3, 10, 30, 100)):
+    """How the error falls with the number of training images, with and without augmentation.
+
+    Learns from the first of the images that are not held out, 1 to 100 %, over up to five times
+    as many epochs where they are few.
+
+    Returns distorted, images, seed, val_error (percent) and val_loss.
+    """
+    n_held_out = round(HELD_OUT * len(data.x_train))
+    n_most = len(data.x_train) - n_held_out
+    tables = []
+    for percent in percents:
+        n = n_most * percent // 100
+        kept = np.r_[:n, n_most : len(data.x_train)]
+        part = replace(data, x_train=data.x_train[kept], y_train=data.y_train[kept])
+        recipes = {
+            augment is not None: replace(
+                recipe,
+                validation=n_held_out / len(kept),
+                epochs=recipe.epochs * min(5, 100 // percent),
+                augment=augment,
+            )
+            for augment in (None, BEST.augment)
+        }
+        table = _validated("distorted", recipes, part, seeds)
+        table.insert(1, "images", n)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def records(data):
+    """Our recipes on the test images: a row a run.
+
+    Returns recipe, parameters, epochs, seed, test_error (percent), seconds (on one core) and
+    processor.
+    """
+    rows = []
+    for recipe in OURS:
+        parameters = recipe.build().count_params()
+        n_seeds = {"fast": 20, "mlp_best": 3, "robust": 3}.get(recipe.name, 5)
+        for run in train_many([recipe], data, range(n_seeds)):
+            error = 100 * (run.y_pred != data.y_test).mean()
+            rows.append(
+                {"recipe": recipe.name, "parameters": parameters, "epochs": recipe.epochs,
+                 "seed": run.seed, "test_error": error, "seconds": run.history.seconds.sum(),
+                 "processor": run.processor}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def committee(data, recipe=BEST, seeds=range(10)):
+    """Every committee that ten networks can form, by the mean of their probabilities: a row each.
+
+    Returns members, seeds (as text) and test_error (percent).
+    """
+    y_prob = np.stack([run.y_prob for run in train_many([recipe], data, seeds)])
+    rows = []
+    for n in range(1, len(seeds) + 1):
+        for group in combinations(range(len(seeds)), n):
+            y_pred = y_prob[list(group)].mean(axis=0).argmax(axis=1)
+            error = 100 * (y_pred != data.y_test).mean()
+            rows.append({"members": n, "seeds": " ".join(map(str, group)), "test_error": error})
+    return pd.DataFrame(rows)
+
+
+def misses(data, recipe=BEST, seeds=range(10)):
+    """The test images that the committee of ten misreads: a row each.
+
+    Returns test_index, y_true, y_pred, confidence, and votes (members that read it as labelled).
+    """
+    runs = train_many([recipe], data, seeds)
+    y_prob = np.mean([run.y_prob for run in runs], axis=0)
+    votes = sum(run.y_pred == data.y_test for run in runs)
+    wrong = np.flatnonzero(y_prob.argmax(axis=1) != data.y_test)
+    columns = {
+        "test_index": wrong,
+        "y_true": data.y_test[wrong],
+        "y_pred": y_prob[wrong].argmax(axis=1),
+        "confidence": y_prob[wrong].max(axis=1),
+        "votes": votes[wrong],
+    }
+    return pd.DataFrame(columns)
+
+
+def _validated(column, recipes, data, seeds):
+    """Trains every recipe with every seed: a row a run, `column` holding the recipe's key."""
+    keys = [key for key in recipes for _ in seeds]
+    runs = train_many(recipes.values(), data, seeds)
+    rows = [
+        {column: key, "seed": run.seed, "val_error": 100 * (1 - last.val_accuracy),
+         "val_loss": last.val_loss}
+        for key, run in zip(keys, runs, strict=True)
+        for last in [run.history.iloc[-1]]
+    ]  # fmt: skip
+    return pd.DataFrame(rows)

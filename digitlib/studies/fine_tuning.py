@@ -1,0 +1,60 @@
+"""Fine-tuning: what a network that knows other images is worth where there are only a few."""
+
+import math
+
+import keras
+import numpy as np
+
+from digitlib.data import Digits
+from digitlib.fitting import fit
+from digitlib.recipes.recipe import Recipe, one_cycle
+
+RATES = {"scratch": 3e-3, "frozen": 3e-3, "full": 1e-3}  # the peak for each method
+BATCH_SIZE = 32  # images per gradient step
+N_STEPS = 150  # of gradient descent, however few the images
+
+
+def few_of_each(labels, n, seed):
+    """Indices of n random images of each digit, or of all where there are fewer: shape (m,)."""
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.permutation(np.flatnonzero(labels == d))[:n] for d in range(10)])
+
+
+def fine_tune(network, images, labels, method, *, seed=0, n_steps=N_STEPS):
+    """A new network, trained on these images from what a trained one knows.
+
+    network : one of Keras whose last layer gives ten probabilities; it stays as it is
+    images : uint8, shape (n, 28, 28)
+    labels : uint8, shape (n,)
+    method : "scratch", the network built anew; "frozen", only its last layer learns; "full",
+        all of it learns
+    Raises ValueError for another method.
+    """
+    if method not in RATES:
+        raise ValueError(f"method {method!r}: expected {', '.join(RATES)}")
+    keras.utils.set_random_seed(seed)
+    model = keras.models.clone_model(network)
+    if method != "scratch":
+        model.set_weights(network.get_weights())
+    for layer in model.layers[:-1]:
+        layer.trainable = method != "frozen"
+    recipe = _recipe(model, method, len(images), n_steps)
+    optimizer = recipe.new_optimizer(len(images))
+    model.compile(optimizer=optimizer, loss=recipe.loss, metrics=["accuracy"])
+    fit(model, recipe, Digits("few", images, labels, images, labels), seed)
+    return model
+
+
+def _recipe(model, method, n, n_steps):
+    """The settings of a fine-tuning, for `fitting.fit`; n is the number of images."""
+    n_batches = math.ceil(n / BATCH_SIZE)
+    return Recipe(
+        name=method,
+        title=f"fine-tuning: {method}",
+        source="this project",
+        build=lambda: model,
+        epochs=math.ceil(n_steps / n_batches),
+        batch_size=BATCH_SIZE,
+        validation=0,
+        optimizer=one_cycle(RATES[method]),
+    )

@@ -1,0 +1,165 @@
+"""The app over real HTTP: answers, refusals, headers, many clients, flat memory."""
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from sample_pictures import bad_pictures, written
+
+from digitlib.reader.reading import read_picture
+from digitlib.studies.train_reader import app
+
+
+@pytest.fixture(scope="module")
+def address():
+    return urlsplit(app.start_app()).netloc
+
+
+def ask(address, method, path, body=None):
+    """Status, headers and content of an answer; JSON is decoded."""
+    connection = http.client.HTTPConnection(address, timeout=30)
+    try:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        content = response.read()
+    finally:
+        connection.close()
+    is_json = response.headers["content-type"] == "application/json"
+    return response.status, response.headers, json.loads(content) if is_json else content
+
+
+def read(address, body):
+    status, _, content = ask(address, "POST", "/api/predict", body)
+    return status, content
+
+
+def test_the_answer_is_that_of_predict(address, sample):
+    picture = written(sample, "42")
+    assert read(address, picture) == (200, read_picture(picture))
+
+
+def test_the_page_and_its_parts(address):
+    for path, start in {
+        "/": b"<!doctype html>",
+        "/app.js": b'"use strict"',
+        "/style.css": b":root",
+    }.items():
+        status, headers, content = ask(address, "GET", path)
+        assert status == 200 and content.startswith(start)
+        assert headers["content-type"].endswith("charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("GET", "/app.js", 200),
+        ("POST", "/api/predict", 400),
+        ("GET", "/api/predict", 405),
+        ("GET", "/app.py", 404),
+        ("GET", "/../app.py", 404),
+        ("GET", "/static/index.html", 404),
+        ("GET", "/%2e%2e/%2e%2e/pyproject.toml", 404),
+    ],
+)
+def test_every_answer_is_strict(address, method, path, status):
+    found, headers, content = ask(address, method, path)
+    assert found == status
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert status == 200 or len(content["error"].split()) > 4
+
+
+@pytest.mark.parametrize("name", bad_pictures())
+def test_bad_pictures_get_a_sentence(address, sample, name):
+    status, content = read(address, bad_pictures()[name])
+    assert 400 <= status < 500 and list(content) == ["error"]
+    assert len(content["error"].split()) > 4 and "/" not in content["error"]
+    assert read(address, written(sample, "7"))[1]["text"] == "7", "the server goes on"
+
+
+def test_a_body_over_the_limit(address, sample):
+    half = bytes(app.MAX_BYTES // 2)
+    announced = read(address, half + half + b"1")
+    chunked = read(address, iter([half, half, b"1"]))  # without Content-Length
+    for status, content in (announced, chunked):
+        assert status == 413 and "20 MB" in content["error"]
+    assert read(address, written(sample, "7"))[1]["text"] == "7"
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+def test_a_slow_sender_is_sent_away(address, sample, monkeypatch, length):
+    monkeypatch.setattr(app, "PATIENCE", 0.3)
+    with socket.create_connection(address.split(":")) as slow:
+        slow.settimeout(5)
+        slow.sendall(
+            f"POST /api/predict HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n1\r\nx\r\n".encode()
+        )
+        assert read(address, written(sample, "7"))[1]["text"] == "7", "others do not wait"
+        answered = b"".join(iter(lambda: slow.recv(4096), b""))
+    assert answered.startswith(b"HTTP/1.1 408") and b"send it faster" in answered
+
+
+def test_64_clients_at_once(address, sample):
+    pictures = {number: written(sample, number) for number in ("0", "42", "7")}
+    numbers = [*pictures] * 64
+    with ThreadPoolExecutor(64) as clients:
+        answers = list(clients.map(read, [address] * 192, map(pictures.get, numbers)))
+    assert [content["text"] for _, content in answers] == numbers
+
+
+@pytest.fixture
+def command():
+    """`python -m digitlib app`, as a user starts it."""
+    arguments = [sys.executable, "-m", "digitlib", "app", "--port", "0"]
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_the_command_answers_soon_stays_small_and_says_little(command, sample):
+    started = time.perf_counter()
+    line = command.stdout.readline()
+    address = re.search(r"http://(127\.0\.0\.1:\d+)", line)[1]
+    assert ask(address, "GET", "/")[0] == 200
+    assert time.perf_counter() - started < 8
+
+    picture, server = written(sample, "1234567890"), psutil.Process(command.pid)
+    bad = list(bad_pictures().values())
+
+    def megabytes_after(rounds):
+        for i in range(rounds):
+            read(address, picture)
+            read(address, bad[i % len(bad)])
+        return server.memory_info().rss / 1e6
+
+    before = megabytes_after(50)
+    assert megabytes_after(150) < before + 10
+    with socket.create_connection(address.split(":")) as gone:
+        gone.sendall(b"POST /api/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+    assert read(address, picture)[0] == 200
+    command.send_signal(signal.SIGINT)
+    assert command.communicate(timeout=10)[0] == "", "no request is logged, and Ctrl+C is silent"
+    assert command.returncode == 0
+
+
+def test_a_taken_port_gets_one_clear_line(address):
+    port = address.split(":")[1]
+    arguments = [sys.executable, "-m", "digitlib", "app", "--port", port]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1, port {port}")

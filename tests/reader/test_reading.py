@@ -1,0 +1,403 @@
+"""Properties of the way from any picture to MNIST's form, on real MNIST images."""
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image, ImageDraw
+
+from digitlib.reader.ink import WORK_SIDE, PictureError, load_picture
+from digitlib.reader.network import _convolve, load_network
+from digitlib.reader.pieces import MAX_PIECES, find_digits, stroke_width, to_mnist_form
+from digitlib.reader.reading import read
+from digitlib.studies.score_reader import in_place, score_pages, score_singles
+
+
+@pytest.fixture(scope="module")
+def digits(data):
+    """200 real MNIST images."""
+    return data.x_test[:200]
+
+
+def only_digit(source):
+    found = find_digits(load_picture(source))
+    assert len(found) == 1, f"{len(found)} digits found"
+    return found[0]
+
+
+def likeness(a, b):
+    """Cosine similarity of two images, one of them moved by up to a pixel for the best match."""
+    b = b / np.linalg.norm(b.astype(float))
+    moved = (np.roll(a.astype(float), shift, (0, 1)) for shift in np.ndindex(3, 3))
+    return max((np.roll(m, (-1, -1), (0, 1)) * b).sum() for m in moved) / np.linalg.norm(
+        a.astype(float)
+    )
+
+
+def saved(image, suffix, **options):
+    file = io.BytesIO()
+    image.save(file, suffix, **options)
+    return file.getvalue()
+
+
+def page_of(digits, columns, cell=60, jitter=6):
+    """Digits in lines on white paper, and their boxes."""
+    rng = np.random.default_rng(0)
+    rows = -(-len(digits) // columns)
+    page, boxes = np.full((rows * cell, columns * cell), 255, np.uint8), []
+    for k, digit in enumerate(digits):
+        top, left = np.array(divmod(k, columns)) * cell + 16 + rng.integers(-jitter, jitter, 2)
+        page[top : top + 28, left : left + 28] -= digit
+        y, x = np.nonzero(digit > 50)
+        boxes.append((left + x.min(), top + y.min(), left + x.max() + 1, top + y.max() + 1))
+    return page, np.array(boxes)
+
+
+# --- MNIST's form ------------------------------------------------------------------------------
+
+
+def test_an_mnist_image_comes_back_as_itself(digits):
+    images = np.array([only_digit(digit).image for digit in digits])
+    changed = np.abs(images.astype(int) - digits).mean((1, 2))
+    assert np.mean(changed < 1) > 0.9  # grey levels of 255; the others are a pixel off the centre
+    assert min(likeness(i, d) for i, d in zip(images, digits, strict=True)) > 0.95
+
+
+def test_ink_is_20_pixels_long_and_centred(digits):
+    for digit in digits[:50]:
+        drawing = Image.fromarray(digit).resize((140, 84), Image.Resampling.BICUBIC)
+        image = only_digit(np.asarray(drawing)).image
+        y, x = np.nonzero(image)
+        assert max(np.ptp(y), np.ptp(x)) + 1 == 20
+        weights = image / image.sum()
+        rows, columns = np.indices(image.shape)
+        assert abs((rows * weights).sum() - 14) <= 0.51
+        assert abs((columns * weights).sum() - 14) <= 0.51
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.float32, st.tuples(*[st.integers(1, 60)] * 2), elements=st.floats(0, 1, width=16)))
+def test_any_ink_gets_a_form(ink):
+    form = to_mnist_form(ink)
+    assert form.shape == (28, 28) and form.dtype == np.uint8
+    assert form.any() == ink.any()
+
+
+@pytest.mark.parametrize("side", [100, 400, 1500])
+def test_a_hairline_stays_a_stroke(side):
+    canvas = Image.new("L", (side, side), 255)
+    ImageDraw.Draw(canvas).line([(0.3 * side, 0.2 * side), (0.6 * side, 0.8 * side)], 0, 1)
+    image = only_digit(np.asarray(canvas)).image
+    assert 1.2 < stroke_width(image / 255) < 2.2
+
+
+# --- moving, scaling, inverting, dimming ---------------------------------------------------------
+
+
+def test_moving_changes_nothing(digits):
+    for k, digit in enumerate(digits[:100]):
+        canvas = np.zeros((90, 100), np.uint8)
+        top, left = k % 62, 7 * k % 72
+        canvas[top : top + 28, left : left + 28] = digit
+        assert likeness(only_digit(canvas).image, digit) > 0.95
+
+
+@pytest.mark.parametrize("scale", [2, 5, 20])
+def test_scaling_changes_little(digits, scale):
+    for digit in digits[:60]:
+        large = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
+        assert likeness(only_digit(np.asarray(large)).image, digit) > 0.89
+
+
+def test_inverting_changes_nothing(digits):
+    for digit in digits:
+        assert np.array_equal(only_digit(255 - digit).image, only_digit(digit).image)
+
+
+@pytest.mark.parametrize(("contrast", "paper"), [(0.1, 0), (0.5, 100), (-0.2, 200), (-0.4, 140)])
+def test_dimming_changes_little(digits, contrast, paper):
+    for digit in digits[:100]:
+        dimmed = (paper + contrast * digit).round().astype(np.uint8)
+        assert likeness(only_digit(dimmed).image, digit) > 0.95
+
+
+@pytest.mark.parametrize(
+    "paper, ink", [((40, 90, 50), (240, 230, 120)), ((200, 40, 40), (40, 200, 40))]
+)
+def test_coloured_paper(digits, paper, ink):
+    for digit in digits[:40]:
+        share = digit[..., None] / 255
+        colour = (np.array(paper) * (1 - share) + np.array(ink) * share).astype(np.uint8)
+        assert likeness(only_digit(colour).image, digit) > 0.95
+
+
+def test_shadow_and_grain(digits):
+    rng = np.random.default_rng(0)
+    y, x = np.indices((280, 280))
+    for digit in digits[:40]:
+        ink = np.asarray(Image.fromarray(digit).resize((140, 140), Image.Resampling.BICUBIC)) / 255
+        photo = 220 - 60 * x / 280 - 50 / (1 + np.exp((180 - x - 0.3 * y) / 4))
+        photo[70:210, 70:210] *= 1 - 0.6 * ink
+        photo += rng.normal(0, 3, photo.shape)
+        found = find_digits(load_picture(photo.clip(0, 255).astype(np.uint8)))
+        largest = max(found, key=lambda found: found.box[3] - found.box[1])
+        assert likeness(largest.image, digit) > 0.85
+
+
+# --- pages ---------------------------------------------------------------------------------------
+
+
+def test_reading_order_and_boxes(digits):
+    page, boxes = page_of(digits[:40], 8)
+    found = find_digits(load_picture(page))
+    assert len(found) == 40
+    assert np.abs(np.array([d.box for d in found]) - boxes).max() <= 2
+    assert all(likeness(d.image, digit) > 0.9 for d, digit in zip(found, digits, strict=False))
+
+
+def test_boxes_are_in_pixels_of_the_whole_picture(digits):
+    page, boxes = page_of(digits[:6], 3)
+    large = Image.fromarray(page).resize((page.shape[1] * 20, page.shape[0] * 20))
+    found = find_digits(load_picture(saved(large, "PNG")))
+    assert np.abs(np.array([d.box for d in found]) - 20 * boxes).max() <= 40
+
+
+def test_a_digit_in_two_pieces_is_one(digits):
+    broken = np.kron(digits[0], np.ones((4, 4), np.uint8))  # a 7
+    broken[48:54] = 0
+    assert likeness(only_digit(broken).image, digits[0]) > 0.85
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_ruled_paper(digits, squared):
+    page, _ = page_of(digits[:12], 4, cell=80)
+    for line in range(15, page.shape[0], 40):
+        page[line : line + 2] = np.minimum(page[line : line + 2], 60)
+    if squared:
+        for line in range(15, page.shape[1], 40):
+            page[:, line : line + 2] = np.minimum(page[:, line : line + 2], 60)
+    found = find_digits(load_picture(page))
+    assert len(found) == 12
+    assert np.mean([likeness(d.image, g) for d, g in zip(found, digits, strict=False)]) > 0.8
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_page_on_its_side_is_turned(digits, turn):
+    page, boxes = page_of(digits[:9], 3)
+    known = digits[:9]
+
+    def predict(images):
+        """Digit k is the k-th image of the page, as surely as it looks like that."""
+        alike = np.array([[likeness(image, digit) for digit in known] for image in images])
+        return np.where(alike > 0.9, alike, 0.05)
+
+    reading = read(load_picture(np.rot90(page, turn)), predict)
+    assert reading.text == "012345678"
+    left, top, right, bottom = boxes[0]
+    marked = np.zeros(page.shape)
+    marked[top:bottom, left:right] = 1
+    y, x = np.nonzero(np.rot90(marked, turn))
+    assert np.abs(np.array(reading.digits[0].box) - (x.min(), y.min(), x.max(), y.max())).max() <= 3
+
+
+def test_two_digits_that_touch_are_taken_apart(digits):
+    left, right = digits[0], digits[4]  # a 7 and a 4
+    start = np.flatnonzero(left.any(0))[-1] - np.flatnonzero(right.any(0))[0]
+    canvas = np.zeros((40, 70), np.uint8)
+    canvas[6:34, 6:34] = left
+    area = canvas[6:34, 6 + start : 34 + start]
+    area[:] = np.maximum(area, right)
+    assert len(find_digits(load_picture(canvas))) == 1
+
+    def predict(images):
+        alike = np.array([[likeness(image, digit) for digit in (left, right)] for image in images])
+        return np.where(alike > 0.85, alike, 0.05)
+
+    assert read(load_picture(canvas), predict).text == "01"
+
+
+def test_what_predict_calls_no_digit_is_not_sure(digits):
+    reading = read(load_picture(digits[0]), lambda images: np.full((len(images), 10), 0.01))
+    assert not reading.sure and len(reading.text) == 1
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_blank_paper_holds_no_digit(level):
+    paper = np.full((300, 200, 3), level, np.uint8)
+    assert find_digits(load_picture(paper)) == []
+    assert read(load_picture(paper), None) == ("", [], False)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [(mode, "PNG") for mode in ("L", "LA", "RGB", "RGBA", "P", "I;16")]
+    + [(mode, "TIFF") for mode in ("L", "RGB", "CMYK", "I;16", "I", "F")]
+    + [("RGB", "BMP"), ("P", "GIF"), ("RGB", "WEBP"), ("RGBA", "WEBP")]
+    + [("L", "JPEG"), ("RGB", "JPEG"), ("CMYK", "JPEG")],
+)
+def test_formats_and_modes(digits, mode, suffix):
+    for digit in digits[:3]:
+        paper = Image.fromarray(255 - np.kron(digit, np.ones((6, 6), np.uint8)))
+        if mode in ("I;16", "I", "F"):
+            values = np.asarray(paper).astype(np.uint16) * 257
+            kind = {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode]
+            image = Image.fromarray(values.astype(kind))
+        else:
+            image = paper.convert(mode)
+        expected = only_digit(saved(paper, "PNG")).image
+        assert likeness(only_digit(saved(image, suffix)).image, expected) > 0.97
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_ink_on_transparent_paper(digits, ink):
+    layers = np.full((28, 28, 4), ink, np.uint8)
+    layers[..., 3] = digits[0]
+    assert likeness(only_digit(saved(Image.fromarray(layers), "PNG")).image, digits[0]) > 0.97
+
+
+def test_first_frame_of_a_gif(digits):
+    first, second = (Image.fromarray(d) for d in digits[:2])
+    file = saved(first, "GIF", save_all=True, append_images=[second])
+    assert likeness(only_digit(file).image, digits[0]) > 0.97
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_the_picture(digits, orientation):
+    wide = np.zeros((200, 300), np.uint8)
+    wide[20:160, 10:150] = np.kron(digits[0], np.ones((5, 5), np.uint8))
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions
+    stored = Image.fromarray(wide)
+    if orientation > 1:
+        stored = stored.transpose(undo[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    digit = only_digit(saved(stored, "JPEG", exif=exif, quality=95))
+    assert likeness(digit.image, digits[0]) > 0.95
+    assert np.abs(np.array(digit.box) - only_digit(wide).box).max() <= 3
+
+
+def png_header(width, height):
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def truncated():
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200), np.uint8)
+    return saved(Image.fromarray(noise), "PNG")[:5000]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (b"", "not a PNG"),
+        (b"hello, I am a text", "not a PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n", "not a PNG"),
+        (truncated(), "damaged"),
+        (png_header(100, 100), "damaged"),
+        (png_header(60_000, 60_000), "too large"),
+        (png_header(8_000, 8_000), "8000 x 8000"),
+        (png_header(1, 1), "1 x 1"),
+        (png_header(1, 20_000), "1 x 20000"),
+        (png_header(8, 20_000), "8 x 20000"),
+    ],
+)
+def test_bad_input_is_named(source, says):
+    with pytest.raises(PictureError, match=says):
+        load_picture(source)
+
+
+def test_a_text_file_named_png(tmp_path):
+    path = tmp_path / "note.png"
+    path.write_text("no picture")
+    with pytest.raises(PictureError, match=r"note\.png is not a PNG"):
+        load_picture(path)
+    with pytest.raises(FileNotFoundError):
+        load_picture(tmp_path / "absent.png")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_damaged_files_raise_nothing_else(data):
+    image = Image.effect_mandelbrot((60, 40), (-3, -2, 2, 2), 50)
+    suffix = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"]))
+    content = bytearray(saved(image, suffix))
+    for _ in range(data.draw(st.integers(1, 20))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        picture = load_picture(bytes(content))
+    except PictureError:
+        return
+    find_digits(picture)
+
+
+def test_large_pictures_are_reduced():
+    photo = Image.new("RGB", (6000, 4000), "white")
+    picture = load_picture(saved(photo, "JPEG"))
+    assert picture.size == (6000, 4000)
+    assert max(picture.pixels.shape) == WORK_SIDE
+
+
+def test_a_picture_full_of_specks_has_bounded_pieces():
+    specks = (255 * (np.random.default_rng(0).random((900, 1600)) > 0.97)).astype(np.uint8)
+    assert len(find_digits(load_picture(specks))) <= MAX_PIECES
+
+
+# --- predictor and score -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "stride"), [(5, 2), (3, 1), (3, 2)])
+def test_convolution_against_loops(size, stride):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, 14, 14, 3)), rng.normal(size=(size, size, 3, 4))
+    out = -(-14 // stride)
+    before = max((out - 1) * stride + size - 14, 0) // 2
+    padded = np.pad(x, ((0, 0), (before, size), (before, size), (0, 0)))
+    slow = np.array(
+        [
+            [
+                [
+                    np.einsum("hwc,hwcf->f", padded[n, i : i + size, j : j + size], kernel)
+                    for j in range(0, out * stride, stride)
+                ]
+                for i in range(0, out * stride, stride)
+            ]
+            for n in range(2)
+        ]
+    )
+    assert np.allclose(_convolve(x, kernel, stride), slow)
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "matches"),
+    [("123", "123", 3), ("123", "13", 2), ("123", "1293", 3), ("12", "21", 1), ("12", "", 0)],
+)
+def test_digits_in_place(label, text, matches):
+    assert in_place(label, text) == matches
+
+
+def test_pictures_of_real_people():
+    folder = os.environ.get("DIGITLIB_HANDWRITING")
+    if not folder:
+        pytest.skip("DIGITLIB_HANDWRITING names no folder of pictures")
+    predict = load_network()
+    assert score_singles(Path(folder), predict).right.mean() > 0.98
+    pages = score_pages(Path(folder), predict)
+    assert pages.in_place.sum() / pages.digits.sum() > 0.9

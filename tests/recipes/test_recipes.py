@@ -1,0 +1,137 @@
+"""The recipes: counted by hand, and found by name."""
+
+import math
+from itertools import pairwise
+
+import cloudpickle
+import keras
+import pytest
+from digitlib.studies.steps import from_p3_to_fast
+
+from digitlib.data import model_input
+from digitlib.recipes import RECIPES, get_recipe, one_cycle
+from digitlib.studies.train_reader import READER
+
+
+def dense(n_in, n_out):
+    return (n_in + 1) * n_out
+
+
+def conv(size, n_in, n_out):
+    return (size * size * n_in + 1) * n_out
+
+
+def normed(size, n_in, n_out):
+    """A convolution without biases, then two weights and two moving statistics a channel."""
+    return size * size * n_in * n_out + 4 * n_out
+
+
+PARAMETERS = {
+    "p0": conv(5, 1, 6) + conv(5, 6, 16) + dense(400, 120) + dense(120, 84) + dense(84, 10),
+    "p1": conv(3, 1, 16)
+    + conv(3, 16, 16)
+    + conv(3, 16, 32)
+    + conv(3, 32, 32)
+    + dense(4 * 4 * 32, 128)
+    + dense(128, 10),
+    "p2": dense(784, 512) + dense(512, 512) + dense(512, 10),
+    "p3": conv(3, 1, 32) + conv(3, 32, 64) + dense(5 * 5 * 64, 128) + dense(128, 10),
+    "p4": dense(784, 128) + dense(128, 64) + dense(64, 10),
+    "fast": conv(5, 1, 16) + normed(3, 16, 32) + normed(3, 32, 48) + dense(3 * 3 * 48, 10),
+    "plain": normed(5, 1, 32)
+    + normed(3, 32, 64)
+    + normed(3, 64, 96)
+    + normed(3, 96, 96)
+    + dense(3 * 3 * 96, 10),
+    "robust": normed(5, 1, 32)
+    + normed(3, 32, 64)
+    + normed(3, 64, 96)
+    + normed(3, 96, 96)
+    + dense(3 * 3 * 96, 10),
+    "best": normed(5, 1, 32)
+    + normed(3, 32, 64)
+    + normed(3, 64, 96)
+    + normed(3, 96, 96)
+    + dense(2 * 2 * 96, 10),
+    "mlp_best": dense(784, 512) + dense(512, 512) + dense(512, 10),
+    "tiny": normed(5, 1, 8)
+    + normed(3, 8, 12)
+    + normed(3, 12, 16)
+    + normed(3, 16, 20)
+    + normed(3, 20, 20)
+    + dense(20, 10),
+    "minute": normed(5, 1, 5) + normed(3, 5, 8) + normed(3, 8, 8) + dense(3 * 3 * 8, 10),
+}
+
+
+def test_small_recipes_stay_small():
+    assert PARAMETERS["tiny"] < 10_000 and PARAMETERS["minute"] < 2_000
+    assert PARAMETERS["mlp_best"] <= PARAMETERS["p2"]
+
+
+def test_p4_has_the_published_number_of_parameters():
+    assert PARAMETERS["p4"] == 109_386
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_parameters_agree_with_arithmetic(name):
+    assert RECIPES[name].build().count_params() == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_network_gives_ten_probabilities(name, data):
+    y_prob = RECIPES[name].build()(model_input(data.x_train[:3])).numpy()
+    assert y_prob.shape == (3, 10)
+    assert y_prob.sum(axis=1) == pytest.approx(1)
+
+
+def test_every_recipe_computes_in_float32():
+    recipes = [*RECIPES.values(), *from_p3_to_fast().values(), READER]
+    layers = [layer for recipe in recipes for layer in recipe.build().layers]
+    assert {layer.compute_dtype for layer in layers} == {"float32"}
+    assert {weight.dtype for layer in layers for weight in layer.weights} == {"float32"}
+
+
+def test_stated_settings_are_kept():
+    p2, p4 = RECIPES["p2"], RECIPES["p4"]
+    assert (p2.epochs, p2.validation, p2.claims["accuracy"]) == (10, 0.2, 0.9777)
+    assert (p4.epochs, p4.batch_size) == (20, 128)
+    assert {(r.optimizer, r.loss) for r in (p2, p4)} == {("adam", "categorical_crossentropy")}
+
+
+@pytest.mark.parametrize("n_steps", [1, 4, 5, 26, 1000])
+def test_one_cycle_rises_for_a_fifth_and_falls_to_zero(n_steps):
+    rate = one_cycle(3, keras.optimizers.SGD, momentum=0.9)(n_steps)._learning_rate
+    top = n_steps // 5
+    rising = [0.3 + 2.7 * step / top for step in range(top)]
+    falling = [
+        1.5 * (1 + math.cos(math.pi * (step - top) / (n_steps - top)))
+        for step in range(top, n_steps + 1)
+    ]
+    steps = range(0, n_steps + 1, 1 + n_steps // 50)
+    expected = (rising + falling)[:: steps.step]
+    assert [float(rate(step)) for step in steps] == pytest.approx(expected, abs=1e-5)
+
+
+def test_one_cycle_is_of_the_optimizer_and_its_settings():
+    optimizer = one_cycle(0.1, keras.optimizers.SGD, momentum=0.9, nesterov=True)(10)
+    assert type(optimizer) is keras.optimizers.SGD
+    assert optimizer.momentum == 0.9 and optimizer.nesterov
+    assert one_cycle(0.1, beta_2=0.99)(10).beta_2 == 0.99
+
+
+@pytest.mark.parametrize(("name", "hint"), [("P3", "p3"), ("vgg16", "there are p0"), ("pp4", "p4")])
+def test_unknown_recipe_names_the_near_misses(name, hint):
+    with pytest.raises(ValueError, match=hint):
+        get_recipe(name)
+
+
+def test_steps_lead_from_p3_to_fast_and_each_changes_something():
+    way = list(from_p3_to_fast().values())
+    assert way[0] is RECIPES["p3"]
+    fast = RECIPES["fast"]
+    assert (way[-1].epochs, way[-1].batch_size, way[-1].build) == (1, fast.batch_size, fast.build)
+    assert way[-1].optimizer is fast.optimizer
+    assert all(a != b for a, b in pairwise(way))
+    for recipe in way:  # as it travels to the process that trains it
+        assert cloudpickle.loads(cloudpickle.dumps(recipe)).title == recipe.title

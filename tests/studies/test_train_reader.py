@@ -1,0 +1,61 @@
+"""The reader as it is trained: its data, its redrawn digits, and the weights that it ships."""
+
+import keras
+import numpy as np
+import pytest
+
+from digitlib.data import model_input
+from digitlib.reader.network import WEIGHTS, load_network
+from digitlib.studies.redraw import redraw
+from digitlib.studies.train_reader import NOT_A_DIGIT, READER, reader_data, save_reader
+
+
+@pytest.fixture(scope="module")
+def learned(sample):
+    return reader_data(sample)
+
+
+def test_validation_images_stay_last_and_untouched(learned, sample):
+    np.testing.assert_array_equal(learned.x_train[-4000:], sample.x_train)
+    np.testing.assert_array_equal(learned.y_train[-4000:], sample.y_train)
+    assert learned.sha256 != sample.sha256
+
+
+def test_flagged_ones_and_non_digits_are_in_mnists_form(learned, sample):
+    made, labels = learned.x_train[:-4000], learned.y_train[:-4000]
+    n_ones = (sample.y_train[: READER.n_fitted(4000)] == 1).sum()
+    assert np.bincount(labels).tolist() == [0, n_ones, *[0] * 8, len(made) - n_ones]
+    assert (labels == NOT_A_DIGIT).sum() == 26_000
+    ones = made[labels == 1]
+    sides = np.maximum(*(ones.any(axis=axis).sum(axis=1) for axis in (1, 2)))
+    assert (np.abs(sides - 20) <= 1).mean() > 0.9
+
+
+def test_redrawn_digits_differ_and_stay_digits(sample):
+    keras.utils.set_random_seed(0)
+    x = model_input(sample.x_test[:200])
+    first, second = redraw(x).numpy(), redraw(x).numpy()
+    assert first.shape == x.shape and first.min() >= 0 and first.max() <= 1
+    assert np.abs(first - second).mean() > 0.02
+    predict = load_network()
+    y_prob = predict((255 * first[..., 0]).astype(np.uint8))
+    assert (y_prob.argmax(axis=1) == sample.y_test[:200]).mean() > 0.9
+
+
+def test_kept_weights_predict_what_the_network_does(sample, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = READER.build()
+    for layer in model.layers:  # as if trained: statistics and scales that folding must respect
+        if isinstance(layer, keras.layers.BatchNormalization):
+            rng = np.random.default_rng(len(layer.name))
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    save_reader(model, 1, tmp_path / "weights.npz")
+    images = sample.x_test[:50]
+    expected = model.predict(model_input(images), verbose=0)[:, :NOT_A_DIGIT]
+    np.testing.assert_allclose(load_network(tmp_path / "weights.npz")(images), expected, atol=5e-3)
+
+
+def test_shipped_reader_is_small_and_reads_mnist(data):
+    assert WEIGHTS.stat().st_size < 2e6
+    y_prob = load_network()(data.x_test[:1000])
+    assert (y_prob.argmax(axis=1) == data.y_test[:1000]).mean() > 0.98
