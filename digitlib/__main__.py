@@ -168,13 +168,13 @@ def _search(args):
 
 
 def _evaluate(args):
+    import keras
     import numpy as np
     import pandas as pd
 
     from digitlib.archive import shipped_network
     from digitlib.data import model_input
     from digitlib.plotting import plot_digits, save_figure, use_style
-    from digitlib.recipes.layers import load_network
     from digitlib.report import write_report
 
     file, folder = Path(args.model), Path(args.model).parent
@@ -182,7 +182,7 @@ def _evaluate(args):
         file, folder = shipped_network(args.model), Path()
     data = _test_data(args)
     try:
-        model = load_network(file)
+        model = keras.saving.load_model(file, compile=False)
         y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{args.model}: not a Keras network that reads 28 x 28 digits") from error

@@ -7,27 +7,18 @@ trains what of it this machine has not trained before.
 
 import json
 import os
-import tempfile
 import warnings
 from itertools import chain
 from pathlib import Path
 
 import joblib
-import keras
 import numpy as np
 import pandas as pd
 
 from digitlib.data import permuted
+from digitlib.naming import file_name, names_of
 from digitlib.recipes import RECIPES
-from digitlib.training import (
-    DamagedRunError,
-    file_name,
-    keep_run,
-    load_run,
-    names_of,
-    remove_run,
-    train_jobs,
-)
+from digitlib.training import DamagedRunError, keep_run, load_run, remove_run, train_jobs
 
 FOLDER = Path(__file__).parents[1] / "figures" / "runs"
 PROJECTS = ("p0", "p1", "p2", "p3", "p4")
@@ -151,16 +142,9 @@ def _archived(name):
 
 
 def _write(run, name, file):
-    """Keep of a run what figures draw, and the weights alone of a network that is shipped."""
-    usual = ("made_of.json", "history.csv", "y_pred.npy")
-    files = {each: (run.path / each).read_bytes() for each in usual}
-    if file == "y_prob.npy":
-        files[file] = (run.path / file).read_bytes()
-    if file == "model.keras":
-        network = keras.saving.load_model(run.path / file, compile=False)  # no optimizer's state
-        with tempfile.TemporaryDirectory() as folder:
-            network.save(Path(folder) / file)
-            files[file] = (Path(folder) / file).read_bytes()
+    """Keep of a run what figures draw."""
+    wanted = filter(None, ("made_of.json", "history.csv", "y_pred.npy", file))
+    files = {each: (run.path / each).read_bytes() for each in wanted}
     about = json.loads((run.path / "run.json").read_text(encoding="utf-8"))
     about |= {"name": name, "command": "python -m digitlib reproduce --write"}
     files["run.json"] = json.dumps(about, indent=1).encode()

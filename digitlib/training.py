@@ -1,17 +1,16 @@
 """Training that repeats on one kind of processor: recipe, data and seed give one `Run`, kept."""
 
-import dataclasses
 import hashlib
-import inspect
 import json
 import os
+import sys
 import tempfile
 import threading
 import warnings
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,11 +22,10 @@ import platformdirs
 from tqdm.auto import tqdm
 
 from digitlib import fitting
-from digitlib.data import model_input, one_hot
-from digitlib.recipes.layers import load_network
+from digitlib.data import model_input
+from digitlib.naming import VERSIONED, made_of, run_names
+from digitlib.recipes.layers import leave_to_keras
 from digitlib.workers import processor, workers
-
-VERSIONED = ("keras", "numpy", "tensorflow")
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,13 @@ class Run:
         return np.load(self.path / "y_prob.npy")
 
     def load_model(self):
-        """The trained network, as Keras saved it; few are archived."""
-        return load_network(self.path / "model.keras")
+        """The trained network; few are archived.
+
+        Layers that are defined in the notebook itself are found there by their names.
+        """
+        own = {key: thing for key, thing in vars(sys.modules["__main__"]).items()
+               if getattr(thing, "__module__", None) == "__main__"}  # fmt: skip
+        return keras.saving.load_model(self.path / "model.keras", own)
 
 
 class DamagedRunError(ValueError):
@@ -106,14 +109,26 @@ def _kept(path):
 def _train_missing(jobs, data, folder):
     policy = keras.config.dtype_policy()
     n_epochs = sum(recipe.epochs for recipe, _ in jobs.values())
+    tasks = [
+        (name, made_of(recipe, data), replace(recipe, loss=_sendable(recipe.loss)), data, seed)
+        for name, (recipe, seed) in jobs.items()
+    ]
     with workers(len(jobs), shared=[data]) as parallel, _epoch_counter(n_epochs) as (bar, counter):
-        finished = parallel(
-            joblib.delayed(_train)(name, recipe, data, seed, policy, counter)
-            for name, (recipe, seed) in jobs.items()
-        )
+        finished = parallel(joblib.delayed(_train)(*task, policy, counter) for task in tasks)
         for n_runs, (name, files) in enumerate(finished, start=1):
             keep_run(files, folder / name)
             bar.set_postfix_str(f"{n_runs} of {len(jobs)} runs")
+
+
+def _sendable(loss):
+    """A loss for a worker; Keras would send one of a notebook by a name that is not known there."""
+    return partial(_loss, type(loss), vars(loss)) if isinstance(loss, keras.Loss) else loss
+
+
+def _loss(cls, state):
+    loss = cls.__new__(cls)
+    vars(loss).update(state)
+    return loss
 
 
 @contextmanager
@@ -143,7 +158,7 @@ def _epoch_counter(n_epochs):
             thread.join()
 
 
-def _train(name, recipe, data, seed, policy, counter):
+def _train(name, parts, recipe, data, seed, policy, counter):
     """The run's name and its files, name to bytes: a worker may share no disk with the cache."""
 
     def count(epoch, row):
@@ -152,6 +167,8 @@ def _train(name, recipe, data, seed, policy, counter):
             os.write(file, b".")
             os.close(file)
 
+    if isinstance(recipe.loss, partial):
+        recipe = replace(recipe, loss=recipe.loss())
     model, history = fitting.train_here(recipe, data, seed, policy, after_epoch=count)
     y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
     about = {
@@ -165,12 +182,13 @@ def _train(name, recipe, data, seed, policy, counter):
     }
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
+        leave_to_keras(model)
         model.save(folder / "model.keras")
         np.save(folder / "y_prob.npy", y_prob)
         np.save(folder / "y_pred.npy", y_prob.argmax(axis=1).astype(np.uint8))
         history.to_csv(folder / "history.csv")
         (folder / "run.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        (folder / "made_of.json").write_text(json.dumps(made_of(recipe, data)), encoding="utf-8")
+        (folder / "made_of.json").write_text(json.dumps(parts), encoding="utf-8")
         return name, {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -216,52 +234,6 @@ def _sums(files):
     """The hashes of a run's files, as `sha256sum` writes them."""
     lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
     return "".join(lines).encode()
-
-
-def run_names(jobs, data):
-    """Names pairs of a recipe and a seed after all that decides a run: also code and versions."""
-    code = map(inspect.getsource, (fitting, model_input, one_hot))
-    versions = [version(package) for package in VERSIONED]
-    return names_of(jobs, data, [*code, versions])
-
-
-def names_of(jobs, data, *others):
-    """Names of files for pairs of a recipe and a seed: those two, and a hash of what it is made of.
-
-    others : what else decides the name, as JSON can hold it
-    """
-    made = {id(recipe): made_of(recipe, data) for recipe, _ in jobs}
-    return [file_name(recipe.name, seed, [made[id(recipe)], *others]) for recipe, seed in jobs]
-
-
-def file_name(recipe, seed, parts):
-    digest = hashlib.sha256(json.dumps([parts, seed]).encode()).hexdigest()
-    return f"{recipe}-seed{seed}-{digest[:16]}"
-
-
-def made_of(recipe, data):
-    """What a run is made of besides its seed, for JSON: network, settings, own code and data."""
-    model = fitting.compiled_model(recipe, data)
-    parts = filter(None, [recipe.augment, *model.layers])
-    modules = {inspect.getmodule(part) for part in parts}
-    ours = [module for module in modules if not module.__name__.startswith("keras.")]
-    code = "".join(sorted(map(inspect.getsource, ours)))
-    is_record = dataclasses.is_dataclass(recipe.augment)
-    return {
-        "network": json.loads(model.to_json(), object_hook=_without_names),
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "validation": recipe.validation,
-        "n_fitted": recipe.n_fitted(len(data.x_train)),
-        "augment": repr(recipe.augment) if is_record else joblib.hash(recipe.augment),
-        "code": hashlib.sha256(code.encode()).hexdigest(),
-        "data": data.sha256,
-    }
-
-
-def _without_names(part):
-    """Keras counts its layers on in their names; a policy has nothing but its name, which stays."""
-    return part if len(part) == 1 else {key: part[key] for key in part if key != "name"}
 
 
 def cache_folder():

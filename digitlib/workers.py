@@ -56,7 +56,11 @@ def _start_worker(parent):
 
     if sys.platform != "win32":  # there, a process keeps the number of a parent that has ended
         threading.Thread(target=end_with_parent, daemon=True).start()
-    import digitlib.quiet  # noqa: F401
+    from digitlib.quiet import tensorflow
+
+    tensorflow.get_logger().setLevel(
+        "ERROR"
+    )  # it warns of code that has no file here, a notebook's
 
 
 def _connected(address):

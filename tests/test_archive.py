@@ -13,7 +13,6 @@ from tiny import TINY, few_digits
 from digitlib import archive
 from digitlib.archive import closeness, is_archived, load_runs, reproduce, shipped_network
 from digitlib.data import model_input
-from digitlib.recipes.layers import load_network
 from digitlib.training import keep_run
 
 
@@ -174,7 +173,7 @@ def test_committed_archive_is_whole_small_and_of_todays_recipes(mnist):
 @pytest.mark.parametrize("name", archive.SHIPPED)
 def test_shipped_network_reads_as_its_run_did(mnist, name):
     path = shipped_network(name)
-    y_prob = load_network(path).predict(model_input(mnist.x_test[:2000]), verbose=0)
+    y_prob = keras.saving.load_model(path).predict(model_input(mnist.x_test[:2000]), verbose=0)
     differ = y_prob.argmax(axis=1) != np.load(path.with_name("y_pred.npy"))[:2000]
     assert differ.sum() <= 1  # another kind of processor rounds otherwise
 

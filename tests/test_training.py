@@ -17,8 +17,9 @@ from tiny import TINY, dtype_policy, few_digits, tiny_network
 
 from digitlib.data import model_input, one_hot
 from digitlib.fitting import fit
+from digitlib.naming import run_names
 from digitlib.recipes import one_cycle
-from digitlib.training import cache_folder, run_names, train, train_many
+from digitlib.training import cache_folder, train, train_many
 from digitlib.workers import processor
 
 

@@ -1,10 +1,9 @@
-"""The one layer of our networks that Keras does not have, and loading networks that hold it."""
+"""The one layer of our networks that Keras does not have, for as long as they are trained."""
 
 import keras
 import tensorflow as tf
 
 
-@keras.saving.register_keras_serializable("digitlib")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalisation over the last axis, trained by TensorFlow's one operation for it.
 
@@ -27,6 +26,15 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
-def load_network(path):
-    """The network in a file that Keras saved, compiled as it was, with layers of ours if any."""
-    return keras.saving.load_model(path)
+def leave_to_keras(model):
+    """Make a trained network one that only reads, and that any Keras can load from its file."""
+    for layer in model.layers:
+        if isinstance(layer, FusedBatchNormalization):
+            layer.__class__ = keras.layers.BatchNormalization  # alike in all but `call`
+    model.optimizer, model.compiled = None, False
+
+
+def fused_copy(layer):
+    """For `keras.models.clone_model`: a new layer as that is, batch normalisation as ours."""
+    normalizes = isinstance(layer, keras.layers.BatchNormalization)
+    return (FusedBatchNormalization if normalizes else type(layer)).from_config(layer.get_config())

@@ -16,8 +16,9 @@ import keras
 import numpy as np
 
 from digitlib.fitting import train_here
+from digitlib.naming import run_names
 from digitlib.recipes import one_cycle
-from digitlib.training import cache_folder, run_names
+from digitlib.training import cache_folder
 from digitlib.workers import on_cores
 
 try:
