@@ -19,16 +19,16 @@ SLOW = {  # they start processes
     for name in (
         "app",
         "bench",
-        "beyond",
+        "beyond_mnist",
         "cluster",
         "command_line",
         "notebooks",
         "page",
         "predict",
-        "reader",
+        "train_reader",
         "report",
         "search",
-        "studies",
+        "faster_and_better",
         "training",
     )
 }
