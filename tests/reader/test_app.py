@@ -15,8 +15,8 @@ import psutil
 import pytest
 from sample_pictures import bad_pictures, written
 
+from digitlib.reader import app
 from digitlib.reader.reading import read_picture
-from digitlib.studies.train_reader import app
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from itertools import pairwise
 import cloudpickle
 import keras
 import pytest
-from digitlib.studies.steps import from_p3_to_fast
 
 from digitlib.data import model_input
 from digitlib.recipes import RECIPES, get_recipe, one_cycle
+from digitlib.studies.faster_and_better import from_p3_to_fast
 from digitlib.studies.train_reader import READER
 
 
