@@ -5,15 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-EXTRAS = {
-    **dict.fromkeys(["starlette", "uvicorn"], "app"),
-    **dict.fromkeys(
-        ["joblib", "keras", "matplotlib", "mlxtend", "nbclient", "nbformat", "pandas",
-         "platformdirs", "seaborn", "sklearn", "tensorflow", "tqdm"],
-        "study",
-    ),
-}  # fmt: skip
-
 
 def main():
     """Run the command that the arguments name; a clear line and status 1 where it cannot."""
@@ -24,77 +15,61 @@ def main():
         if args.command in (_recipes, _train, _search, _evaluate, _bench, _reproduce):
             import digitlib.quiet  # noqa: F401
         args.command(args)
-    except ModuleNotFoundError as error:
-        sys.exit(f"error: {_missing(error)}")
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"error: {error}")
+    except (ModuleNotFoundError, ValueError, OSError, RuntimeError) as error:
+        if args.debug:
+            raise
+        sys.exit(f"error: {_missing(error) if isinstance(error, ModuleNotFoundError) else error}")
     except KeyboardInterrupt:
         sys.exit("interrupted: what was finished is kept; the same command goes on from there")
 
 
 def _missing(error):
-    extra = EXTRAS.get(error.name)
+    if not error.name:
+        return error  # which says it all
+    extra = "app" if error.name in ("starlette", "uvicorn") else "study"
     advice = f'{error.name} is not installed: pip install "digitlib[{extra}]", or in the '
-    return advice + f'repository pip install -e ".[{extra}]"' if extra else error
+    return advice + f'repository pip install -e ".[{extra}]"'
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m digitlib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    recipes = commands.add_parser("recipes", help="list the recipes and what their sources claim")
-    recipes.set_defaults(command=_recipes)
+    def add(function, help):
+        command = commands.add_parser(function.__name__.removeprefix("_"), help=help)
+        command.set_defaults(command=function)
+        command.add_argument("--debug", action="store_true", help="show where an error comes from")
+        return command.add_argument
 
-    train = commands.add_parser("train", help="train a recipe and save the network")
-    train.add_argument("recipe", help="a name that `recipes` lists")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--out", type=_keras_path, default="model.keras", metavar="FILE.keras")
-    train.set_defaults(command=_train)
-
-    search = commands.add_parser("search", help="look for better training settings of a recipe")
-    search.add_argument("recipe", help="a name that `recipes` lists, such as p3")
-    search.add_argument("--trials", type=int, required=True, metavar="N", help="in all")
-    search.add_argument("--storage", metavar="URL", help="a database that machines can share")
-    search.set_defaults(command=_search)
-
-    evaluate = commands.add_parser("evaluate", help="measure a saved network on the test images")
-    evaluate.add_argument("model", help="FILE.keras, or a network of ours, such as best")
-    evaluate.add_argument("--report", type=Path, metavar="DIR", help="write a page with pictures")
-    evaluate.add_argument("--data", metavar="SOURCE", help="usps, uci or a file instead of MNIST")
-    evaluate.add_argument("--form", help="how it is shown: mnist (default), padded, resized, as-is")
-    evaluate.add_argument(
-        "--convert",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="what the file needs; an error names it, save EMNIST's, which is transpose",
-    )
-    evaluate.set_defaults(command=_evaluate)
-
-    predict = commands.add_parser("predict", help="read pictures of handwritten digits")
-    predict.add_argument("pictures", nargs="+", type=Path, metavar="FILE")
-    predict.add_argument("--json", action="store_true", help="for programs: a list of answers")
-    predict.set_defaults(command=_predict)
-
-    app = commands.add_parser("app", help="serve a page on which you write and are read")
-    app.add_argument("--host", default="127.0.0.1", help="default: reachable from here only")
-    app.add_argument("--port", type=int, default=8000)
-    app.set_defaults(command=_app)
-
-    bench = commands.add_parser("bench", help="measure seconds and accuracy on this machine")
-    bench.add_argument("--quick", action="store_true", help="fewer trainings, in a few minutes")
-    bench.set_defaults(command=_bench)
-
-    data = commands.add_parser("data", help="find MNIST, or fetch it once")
-    data.set_defaults(command=_data)
-
-    reproduce = commands.add_parser("reproduce", help="train again all that figures/runs/ holds")
-    reproduce.add_argument("--write", action="store_true", help="and put it in their place")
-    reproduce.set_defaults(command=_reproduce)
-
-    figures = commands.add_parser("figures", help="execute the notebooks and write figures/")
-    figures.add_argument("notebooks", nargs="*", type=Path, help="default: all, in order")
-    figures.set_defaults(command=_figures)
+    add(_recipes, "list the recipes and what their sources claim")
+    train = add(_train, "train a recipe and save the network")
+    train("recipe", help="a name that `recipes` lists")
+    train("--seed", type=int, default=0)
+    train("--out", type=_keras_path, default="model.keras", metavar="FILE.keras")
+    search = add(_search, "look for better training settings of a recipe")
+    search("recipe", help="a name that `recipes` lists, such as p3")
+    search("--trials", type=int, required=True, metavar="N", help="in all")
+    search("--storage", metavar="URL", help="a database that machines can share")
+    evaluate = add(_evaluate, "measure a saved network on the test images")
+    evaluate("model", help="FILE.keras, or a network of ours, such as best")
+    evaluate("--report", type=Path, metavar="DIR", help="write a page with pictures")
+    evaluate("--data", metavar="SOURCE", help="usps, uci or a file instead of MNIST")
+    evaluate("--form", help="how it is shown: mnist (default), padded, resized, as-is")
+    how = "what the file needs; an error names it, save EMNIST's, which is transpose"
+    evaluate("--convert", metavar="NAME", action="append", default=[], help=how)
+    predict = add(_predict, "read pictures of handwritten digits")
+    predict("pictures", nargs="+", type=Path, metavar="FILE")
+    predict("--json", action="store_true", help="for programs: a list of answers")
+    app = add(_app, "serve a page on which you write and are read")
+    app("--host", default="127.0.0.1", help="default: reachable from here only")
+    app("--port", type=int, default=8000)
+    bench = add(_bench, "measure seconds and accuracy on this machine")
+    bench("--quick", action="store_true", help="fewer trainings, in a few minutes")
+    add(_data, "find MNIST, or fetch it once")
+    reproduce = add(_reproduce, "train again all that figures/runs/ holds")
+    reproduce("--write", action="store_true", help="and put it in their place")
+    figures = add(_figures, "execute the notebooks and write figures/")
+    figures("notebooks", nargs="*", type=Path, help="default: all, in order")
     return parser
 
 
@@ -150,8 +125,8 @@ def _train(args):
         plot_training_curves([run.history], metric=metric, ax=ax)
     name = f"{args.out.stem}_training"
     curves = run.history.drop(columns="seconds")
-    save_figure(fig, curves, name, data=data, seeds=[run.seed], folder=args.out.parent)
-    print(f"wrote {args.out}, {name}.png and {name}.csv")
+    picture = save_figure(fig, curves, name, data=data, seeds=[run.seed], folder=args.out.parent)
+    print(f"wrote {args.out}, {picture} and {picture.with_suffix('.csv')}")
 
 
 def _search(args):
@@ -162,9 +137,11 @@ def _search(args):
     recipe, data = get_recipe(args.recipe), load_mnist()
     study = search(recipe, data, args.trials, storage=args.storage)
     best = f"trial {study.best_trial.number} reads {100 * study.best_value:.2f} %"
-    print(
-        f"# {data.name}: {best} of the validation images\n{best_settings(study).as_python(recipe)}"
-    )
+    print(f"""# {data.name}: {best} of the validation images
+from digitlib import get_recipe
+from digitlib.studies.search import Settings
+
+recipe = {best_settings(study)}.applied_to(get_recipe("{recipe.name}"))""")
 
 
 def _evaluate(args):
@@ -177,9 +154,8 @@ def _evaluate(args):
     from digitlib.plotting import plot_digits, save_figure, use_style
     from digitlib.report import write_report
 
-    file, folder = Path(args.model), Path(args.model).parent
-    if not file.is_file():
-        file, folder = shipped_network(args.model), Path()
+    file = Path(args.model)
+    file = file if file.is_file() else shipped_network(args.model)
     data = _test_data(args)
     try:
         model = keras.saving.load_model(file, compile=False)
@@ -197,9 +173,11 @@ def _evaluate(args):
     use_style()
     axes = plot_digits(images, y_true=y_true, y_pred=y_pred)
     table = pd.DataFrame({"test_index": shown, "y_true": y_true, "y_pred": y_pred})
-    name = f"{Path(args.model).stem}_predictions"
-    save_figure(axes[0].figure, table, name, data=data, folder=folder)
-    print(f"wrote {name}.png and {name}.csv: the first 20 test images, then the first errors")
+    source = f"_{Path(args.data).stem}" if args.data else ""
+    name = f"{Path(args.model).stem}_predictions{source}"
+    picture = save_figure(axes[0].figure, table, name, data=data, folder=".")
+    both = f"{picture} and {picture.with_suffix('.csv')}"
+    print(f"wrote {both}: the first 20 test images, then the first errors")
     if args.report:
         page = write_report(
             y_prob, data, args.report, title=f"How well does {Path(args.model).name} read?"
@@ -298,8 +276,8 @@ def _bench(args):
     bench.plot_bench(table, ax=ax)
     here = "figures" if Path("figures").is_dir() else "."
     folder, seeds = os.environ.get("DIGITLIB_FIGURES", here), range(table.trainings.max())
-    save_figure(fig, table, "04_seconds_bench", data=data, seeds=seeds, folder=folder)
-    print("\nwrote 04_seconds_bench.png and 04_seconds_bench.csv")
+    picture = save_figure(fig, table, "04_seconds_bench", data=data, seeds=seeds, folder=folder)
+    print(f"\nwrote {picture} and {picture.with_suffix('.csv')}")
 
 
 def _data(args):
@@ -325,7 +303,7 @@ def _reproduce(args):
 
 
 def _figures(args):
-    from digitlib.notebooks import execute_notebooks, settle_environment, update_readme
+    from digitlib.notebooks import execute_notebooks, settle_environment
 
     notebooks = args.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
     if not notebooks:
@@ -335,10 +313,7 @@ def _figures(args):
     if data.is_sample:
         print("wrote figures/sample/ from the embedded sample; nothing else was touched")
         return
-    results = Path("figures/02_error_by_model.csv")
-    if results.exists():
-        update_readme(Path("README.md"), results)
-    print("wrote figures/, the outputs in notebooks/ and the table in README.md")
+    print("wrote figures/ and the outputs in notebooks/")
 
 
 if __name__ == "__main__":

@@ -92,8 +92,8 @@ def calibrated_ece(y_prob, *, n_bins=15, n_draws=1000, seed=0):
 def fit_temperature(y_true, y_prob):
     """The temperature that minimises the NLL, to be fitted on validation data.
 
-    Above 1 the model is too confident. ValueError where none from 0.05 to 20 is the best: every
-    prediction is right, or they are no better than chance.
+    Above 1 the model is too confident. ValueError where every prediction is right, as the lower
+    the better then, and where none from 0.05 to 20 is the best: they are no better than chance.
     Source: Guo et al. (2017), "On calibration of modern neural networks".
     """
     from scipy.optimize import minimize_scalar
@@ -101,13 +101,13 @@ def fit_temperature(y_true, y_prob):
     def loss(log_temperature):
         return nll(y_true, apply_temperature(y_prob, np.exp(log_temperature)))
 
+    accuracy = np.mean(np.argmax(y_prob, axis=1) == y_true)
+    if accuracy == 1:
+        raise ValueError("y_prob: every prediction is right; fit on more images, some misread")
     low, high = np.log([0.05, 20])
     best = minimize_scalar(loss, bounds=(low, high)).x
     if not low + 0.01 < best < high - 0.01:
-        raise ValueError(
-            "y_prob: no temperature from 0.05 to 20 is the best; the accuracy is "
-            f"{np.mean(np.argmax(y_prob, axis=1) == y_true)}"
-        )
+        raise ValueError(f"y_prob: no temperature is the best; the accuracy is {accuracy}")
     return float(np.exp(best))
 
 
@@ -154,7 +154,9 @@ def _confidence_right_bins(y_true, y_prob, n_bins):
 
 
 def _confidence_bins(y_prob, n_bins):
-    confidence = y_prob.max(axis=1)
+    if n_bins < 1:
+        raise ValueError(f"n_bins: expected 1 or more, got {n_bins}")
+    confidence = y_prob.max(axis=1).clip(max=1)  # float32 leaves some a little above
     return confidence, np.digitize(confidence, np.linspace(0, 1, n_bins + 1), right=True) - 1
 
 

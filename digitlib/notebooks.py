@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
@@ -45,41 +44,6 @@ def execute_notebooks(paths, is_sample):
             os.environ["DIGITLIB_FIGURES"] = str(figures)
             _execute(path, notebook, progress)
             _save(notebook, figures / "sample" / path.name if is_sample else path)
-
-
-def update_readme(readme, results):
-    """Write the table of results between the two marks in a README.
-
-    results : figures/02_error_by_model.csv
-    """
-    head, _, tail = _parted(readme.read_text(encoding="utf-8"))
-    with written_whole(readme) as draft:
-        table = results_table(pd.read_csv(results))
-        draft.write_text(f"{head}{table}{tail}", encoding="utf-8", newline="\n")
-
-
-def results_table(results):
-    """The results of the five projects as a table in Markdown."""
-    lines = [
-        "| network | parameters | test error, mean ± sd | 95 % interval |",
-        "|---|--:|--:|--:|",
-    ]
-    lines += [
-        f"| {row.network} | {row.parameters:,} | {row.error_mean:.2f} ± {row.error_std:.2f} % "
-        f"| {row.wilson_low:.2f} to {row.wilson_high:.2f} % |"
-        for row in results.round(2).itertuples()
-    ]
-    return "\n".join(lines)
-
-
-def _parted(text):
-    """What stands before, between and after the marks, which stay outside."""
-    begin, end = "<!-- results -->\n", "\n<!-- /results -->"
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f"README.md: expected one {begin.strip()} and one {end.strip()}")
-    head, rest = text.split(begin)
-    table, tail = rest.split(end)
-    return head + begin, table, end + tail
 
 
 def _execute(path, notebook, progress):

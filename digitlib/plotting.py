@@ -27,6 +27,7 @@ def plot_digits(images, *, y_true=None, y_pred=None, titles=None, n_columns=10):
     titles : n strings, instead of the labels
     Returns the array of n Axes.
     """
+    y_true, y_pred = (None if y is None else np.asarray(y) for y in (y_true, y_pred))
     wrong = np.zeros(len(images), bool) if y_pred is None else y_true != y_pred
     if titles is None and y_true is not None:
         titles = [f"{true}" for true in y_true]
@@ -124,7 +125,7 @@ def save_figure(fig, table, name, *, data, seeds=(), folder=None):
     data : the `Digits` behind them; a figure from the sample says so and goes to `sample/`
     seeds : those of the runs behind them
     folder : where to; else the folder that DIGITLIB_FIGURES names, else ../figures
-    Data hash, versions and seeds stand in the PNG's metadata.
+    Data hash, versions and seeds stand in the PNG's metadata. Returns the PNG's path.
     """
     folder = Path(folder or os.environ.get("DIGITLIB_FIGURES") or "../figures")
     if data.is_sample:
@@ -139,6 +140,7 @@ def save_figure(fig, table, name, *, data, seeds=(), folder=None):
     with written_whole(folder / f"{name}.png") as draft:
         fig.savefig(draft, format="png", metadata=provenance)
     save_table(table, folder / f"{name}.csv")
+    return folder / f"{name}.png"
 
 
 def save_table(table, path):

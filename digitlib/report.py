@@ -48,7 +48,7 @@ def write_report(y_prob, data, folder, *, title):
             plt.close(fig)
         sections += [f"<h2>{heading}</h2>", f"<p>{text}</p>", f"<div>{content}</div>"]
         sections += [f'<p><a href="{name}.csv">{name}.csv</a></p>']
-    about = f"{data.name}, {len(y_prob):,} test images. Intervals cover 95 %."
+    about = escape(f"{data.name}, {len(y_prob):,} test images. Intervals cover 95 %.")
     page = PAGE.substitute(title=escape(title), about=about, sections="\n".join(sections))
     with written_whole(place / "report.html") as draft:
         draft.write_text(page, encoding="utf-8")
@@ -90,7 +90,7 @@ def _per_class(data, y_prob):
 
 def _confusion(data, y_prob):
     y_true, y_pred = data.y_test, y_prob.argmax(axis=1)
-    table = pd.crosstab(y_true, y_pred).reindex(columns=range(10), fill_value=0)
+    table = pd.crosstab(y_true, y_pred).reindex(range(10), columns=range(10), fill_value=0)
     table = table.add_prefix("read_as_").rename_axis(index="y_true", columns=None)
     ax = plotting.plot_confusion_matrix(y_true, y_pred, ax=plt.figure(figsize=(6, 5.5)).gca())
     text = "Only the errors have colour; the small grey numbers count the right answers."

@@ -28,7 +28,7 @@ from digitlib.recipes.layers import leave_to_keras
 from digitlib.workers import processor, workers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """What one training left behind.
 

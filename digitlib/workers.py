@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import joblib
 
-PATIENCE = 10  # seconds without an answer after which a cluster counts as absent
+CLUSTER_TIMEOUT = 10  # seconds without an answer after which a cluster counts as absent
 
 
 @contextmanager
@@ -44,11 +44,13 @@ def workers(n_tasks, shared):
 def on_cores(n_tasks):
     """The `joblib.Parallel` that gives results as they come, and whose processes end with this."""
     n_jobs = max(2, min(n_tasks, joblib.cpu_count()))  # joblib takes 1 for "in this process"
-    start = {"initializer": _start_worker, "initargs": (os.getpid(),)}
+    start = {"initializer": start_worker, "initargs": (os.getpid(),)}
     return joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", **start)
 
 
-def _start_worker(parent):
+def start_worker(parent):
+    """Let this process end with its parent, and TensorFlow be quiet in it."""
+
     def end_with_parent():
         while os.getppid() == parent:
             time.sleep(1)
@@ -71,11 +73,11 @@ def _connected(address):
         raise ModuleNotFoundError(advice) from error
     expected = f"DIGITLIB_CLUSTER={address}: expected a Dask scheduler, such as tcp://host:8786"
     try:
-        client = Client(address, timeout=PATIENCE)
+        client = Client(address, timeout=CLUSTER_TIMEOUT)
     except (OSError, ValueError) as error:
         raise OSError(f"{expected}, but none answers there") from error
     try:
-        client.wait_for_workers(1, timeout=PATIENCE)
+        client.wait_for_workers(1, timeout=CLUSTER_TIMEOUT)
     except TimeoutError as error:
         client.close()
         raise OSError(f"{expected}, with workers, but it has none") from error

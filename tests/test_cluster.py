@@ -50,7 +50,7 @@ def scheduler(tmp_path_factory):
 def start_worker(scheduler, tmp_path, monkeypatch):
     """Starts a worker of the cluster that is in use during the test."""
     monkeypatch.setenv("DIGITLIB_CLUSTER", scheduler)
-    monkeypatch.setattr(workers_module, "PATIENCE", 60)
+    monkeypatch.setattr(workers_module, "CLUSTER_TIMEOUT", 60)
     started = []
 
     def start_worker():
@@ -117,7 +117,7 @@ def test_worker_with_other_code_is_refused(start_worker, monkeypatch):
 
 def test_cluster_without_workers_is_an_error(scheduler, monkeypatch):
     monkeypatch.setenv("DIGITLIB_CLUSTER", scheduler)
-    monkeypatch.setattr(workers_module, "PATIENCE", 3)
+    monkeypatch.setattr(workers_module, "CLUSTER_TIMEOUT", 3)
     with pytest.raises(OSError, match="with workers, but it has none"):
         do(lambda: "never")
 
@@ -125,7 +125,7 @@ def test_cluster_without_workers_is_an_error(scheduler, monkeypatch):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense"])
 def test_address_that_does_not_answer_is_named(monkeypatch, address):
     monkeypatch.setenv("DIGITLIB_CLUSTER", address)
-    monkeypatch.setattr(workers_module, "PATIENCE", 1)
+    monkeypatch.setattr(workers_module, "CLUSTER_TIMEOUT", 1)
     with pytest.raises(OSError, match=f"DIGITLIB_CLUSTER={address}: expected"):
         do(lambda: "never")
 

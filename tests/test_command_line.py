@@ -1,8 +1,10 @@
 """The command line, as a user types it."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -70,6 +72,49 @@ def trained(digitlib):
     return trained
 
 
+def written(done):
+    """The files that a command says it wrote."""
+    said = " ".join(line for line in done.stdout.splitlines() if line.startswith("wrote "))
+    return [Path(word.strip(",:")) for word in said.split() if word.strip(",:")[-4:-3] == "."]
+
+
+def test_what_is_said_to_be_written_is_there(digitlib, trained):
+    digitlib("evaluate", "mine.keras")
+    evaluated = digitlib("evaluate", "mine.keras", "--data", "uci", "--report", "page")
+    for done, n in ((trained, 2), (evaluated, 2)):
+        assert len(written(done)) == n
+        assert all((digitlib.folder / path).is_file() for path in written(done))
+
+
+def test_pictures_of_other_data_leave_those_of_mnist_alone(digitlib, trained):
+    names = [written(digitlib("evaluate", "mine.keras", *more)) for more in ([], ["--data", "uci"])]
+    assert not {path.name for path in names[0]} & {path.name for path in names[1]}
+
+
+def test_pictures_go_here_and_not_to_where_the_network_lies(digitlib, trained):
+    away = digitlib.folder / "away"
+    away.mkdir()
+    shutil.copy(digitlib.folder / "mine.keras", away / "other.keras")
+    done = digitlib("evaluate", "away/other.keras")
+    assert done.returncode == 0 and [path.name for path in away.iterdir()] == ["other.keras"]
+
+
+def test_data_without_one_digit_are_measured(digitlib, trained, sample):
+    kept = sample.y_test != 3
+    np.savez(digitlib.folder / "no_3.npz", x=sample.x_test[kept], y=sample.y_test[kept])
+    done = digitlib("evaluate", "mine.keras", "--data", "no_3.npz", "--report", "no 3")
+    assert done.returncode == 0, done.stderr
+    recall = next(line for line in done.stdout.splitlines() if line.startswith("    recall"))
+    assert recall.split() == ["recall", "nan"]
+    per_class = pd.read_csv(digitlib.folder / "no 3" / "per_class.csv", index_col="digit")
+    assert per_class.recall.isna().tolist() == [digit == 3 for digit in range(10)]
+
+
+def test_debug_shows_where_an_error_comes_from(digitlib):
+    with pytest.raises(ValueError, match="unknown recipe"):
+        digitlib("train", "P3", "--debug")
+
+
 def test_train_then_evaluate(digitlib, trained):
     assert "109,386" in trained.stdout and "20" in trained.stdout  # summary, history
     assert processor() in trained.stdout
@@ -103,7 +148,7 @@ def test_evaluate_on_other_data(digitlib, trained, sample):
     first, accuracy, *_ = evaluated.stdout.splitlines()
     assert first.startswith("UCI digits (form mnist), 1,797 test images")
     assert 0.5 < float(accuracy.split()[1]) < 0.99
-    predictions = pd.read_csv(digitlib.folder / "mine_predictions.csv")
+    predictions = pd.read_csv(digitlib.folder / "mine_predictions_uci.csv")
     assert predictions.y_true[:10].tolist() == list(range(10))
     assert "UCI digits (form mnist)" in (digitlib.folder / "report/report.html").read_text(
         encoding="utf-8"
@@ -121,7 +166,7 @@ def test_evaluate_on_other_data(digitlib, trained, sample):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "P3"], "did you mean p3"),
+        (["train", "P3"], "unknown recipe 'P3'"),
         (["train", "p3", "--out", "model.h5"], "ends in .keras"),
         (["evaluate", "absent.keras"], "absent.keras: no such file"),
         (["evaluate", "text.keras"], "text.keras: not a Keras network"),

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from digitlib.data import (
     DownloadError,
     fetch_mnist,
     load_mnist,
+    load_sample,
     model_input,
     one_hot,
     read_idx,
@@ -214,7 +216,7 @@ def test_silent_network_means_the_sample_soon_and_aloud(keras_cache, monkeypatch
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/mnist.npz"
         monkeypatch.setattr(data_module, "MNIST_URL", address)
-        monkeypatch.setattr(data_module, "PATIENCE", 0.2)
+        monkeypatch.setattr(data_module, "DOWNLOAD_TIMEOUT", 0.2)
         with pytest.warns(UserWarning, match="embedded sample"):
             assert load_mnist().is_sample
         monkeypatch.setenv("DIGITLIB_DATASET", "mnist")
@@ -294,9 +296,28 @@ def test_content_hash_depends_on_every_array(sample):
 
 
 def test_model_input_and_one_hot():
-    images = np.array([[[0, 51, 255]]], np.uint8)
-    np.testing.assert_allclose(model_input(images), [[[[0], [0.2], [1]]]])
+    images = np.zeros((1, 28, 28), np.uint8)
+    images[0, 0, :3] = 0, 51, 255
+    assert model_input(images).shape == (1, 28, 28, 1)
+    np.testing.assert_allclose(model_input(images)[0, 0, :3], [[0], [0.2], [1]])
     assert model_input(images).dtype == np.float32
     np.testing.assert_array_equal(one_hot(np.array([9, 0])), np.eye(10)[[9, 0]])
     with pytest.raises(ValueError, match="float64"):
         model_input(images / 255)
+
+
+def test_digits_are_equal_by_what_they_hold(sample):
+    assert load_sample() == sample and hash(load_sample()) == hash(sample)
+    others = replace(sample, name="other"), replace(sample, y_test=sample.y_test[::-1]), "sample"
+    assert not any(other == sample for other in others)
+
+
+def test_arrays_cannot_change_after_their_hash_was_taken(sample):
+    x_test = sample.x_test.copy()
+    data = replace(sample, x_test=x_test)
+    before = data.sha256
+    x_test[0] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        data.x_test[0] = 0
+    assert np.array_equal(data.x_test, sample.x_test)
+    assert replace(data, x_test=data.x_test).sha256 == before

@@ -10,7 +10,7 @@ import pytest
 
 from digitlib.data import DataError, DownloadError
 from digitlib.datasets import USPS_COUNTS, load_images, load_test_set, load_uci, load_usps, to_form
-from digitlib.geometry import measure
+from digitlib.geometry import ink_geometry
 from digitlib.reader.network import load_network
 
 
@@ -257,9 +257,9 @@ def test_a_file_that_is_not_usps_is_refused(monkeypatch, tmp_path, change):
 
 
 def test_mnist_form_is_mnists():
-    form = measure(to_form(load_uci().images, "mnist"))
-    assert form.longest_side.eq(20).all()
-    assert form[["x", "y"]].sub(14).abs().max(axis=None) < 0.6
+    ink = ink_geometry(to_form(load_uci().images, "mnist"))
+    assert ink.longest_side.eq(20).all()
+    assert ink[["x", "y"]].sub(14).abs().max(axis=None) < 0.6
 
 
 def test_resized_is_bilinear():

@@ -499,10 +499,18 @@ def test_fit_temperature_finds_the_one_that_made_the_labels():
 
 def test_fit_temperature_needs_errors():
     _, y_prob = random_model(16)
-    with pytest.raises(ValueError, match=r"y_prob: no temperature .* accuracy is 1\.0"):
-        fit_temperature(y_prob.argmax(axis=1), y_prob)
+    for all_right in (y_prob, np.eye(10)[y_prob.argmax(axis=1)]):
+        with pytest.raises(ValueError, match="y_prob: every prediction is right"):
+            fit_temperature(y_prob.argmax(axis=1), all_right)
     with pytest.raises(ValueError, match=r"y_prob: no temperature .* accuracy is 0\.0"):
         fit_temperature(y_prob.argmin(axis=1), y_prob)
+
+
+def test_float32_may_leave_a_confidence_above_one():
+    y_prob = np.full((10, 10), 1e-9)
+    y_prob[np.arange(10), np.arange(10)] = 1.0000001
+    table = reliability_table(np.arange(10), y_prob, n_bins=4)
+    assert table.n.tolist() == [0, 0, 0, 10] and table.confidence[3] == 1
 
 
 # Declining
@@ -597,8 +605,7 @@ def with_row(*values):
         (lambda: metrics(LABELS, LABELS + 0.5), r"^y_pred: .*got 0\.5 at index 0"),
         (lambda: metrics(LABELS, LABELS.astype(str)), "^y_pred: .*got 0 at index 0"),
         (lambda: metrics(LABELS, LABELS[1:]), "^y_pred: expected 20 images, .*got 19"),
-        (lambda: metrics(LABELS * (LABELS != 6), LABELS), "^y_true: no image of digit 6"),
-        (lambda: per_class_metrics(LABELS[:8], LABELS[:8]), "^y_true: no image of digit 8"),
+        (lambda: ece(LABELS, CERTAIN[LABELS], n_bins=0), "^n_bins: expected 1 or more, got 0"),
         (lambda: mcnemar(LABELS, LABELS, LABELS[1:]), "^y_pred_b: expected 20 images, .*got 19"),
         (lambda: bootstrap_error(LABELS, LABELS), r"^y_preds\[0\]: .*shape \(\)"),
         (lambda: bootstrap_error(LABELS, []), "^y_preds: expected 1 models or more, got 0"),
@@ -624,3 +631,12 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "\n", done.stderr
+
+
+def test_digit_without_an_image_has_no_recall():
+    y_true, y_pred = np.array([0, 1, 2, 2]), np.array([0, 1, 2, 9])
+    table = per_class_metrics(y_true, y_pred)
+    assert table.recall.dropna().to_dict() == {0: 1, 1: 1, 2: 0.5}
+    assert table.precision.dropna().to_dict() == {0: 1, 1: 1, 2: 1, 9: 0}
+    means = metrics(y_true, y_pred)
+    assert means.accuracy == 0.75 and means[["precision", "recall", "f1"]].isna().all()

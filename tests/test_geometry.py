@@ -1,10 +1,10 @@
-"""The form of digit images, against what was drawn."""
+"""Ink, size, place and slant of digit images, against what was drawn."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from digitlib.geometry import measure
+from digitlib.geometry import ink_geometry
 
 
 def drawn(*boxes):
@@ -15,11 +15,11 @@ def drawn(*boxes):
 
 
 def test_a_box_is_measured():
-    form = measure(drawn((slice(4, 24), slice(10, 15)), (slice(0, 1), slice(0, 28))))
-    assert form.ink.tolist() == pytest.approx([100 / 784, 28 / 784])
-    assert form.longest_side.tolist() == [20, 28]
-    assert form[["x", "y"]].to_numpy().tolist() == [[12, 13.5], [13.5, 0]]
-    assert form.slant.tolist() == [0, 0]
+    ink = ink_geometry(drawn((slice(4, 24), slice(10, 15)), (slice(0, 1), slice(0, 28))))
+    assert ink.ink.tolist() == pytest.approx([100 / 784, 28 / 784])
+    assert ink.longest_side.tolist() == [20, 28]
+    assert ink[["x", "y"]].to_numpy().tolist() == [[12, 13.5], [13.5, 0]]
+    assert ink.slant.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("shift", "slant"), [(1, 45), (-1, -45), (0, 0)])
@@ -27,25 +27,31 @@ def test_a_diagonal_leans(shift, slant):
     image = np.zeros((1, 28, 28), np.uint8)
     for y in range(4, 24):
         image[0, y, 14 - shift * (y - 14)] = 200
-    assert measure(image).slant[0] == pytest.approx(slant)
+    assert ink_geometry(image).slant[0] == pytest.approx(slant)
 
 
 def test_real_digits_agree_with_scipy(sample):
     images = sample.x_test[:50]
-    form = measure(images)
+    ink = ink_geometry(images)
     centres = [ndimage.center_of_mass(image.astype(float)) for image in images]
-    np.testing.assert_allclose(form[["y", "x"]], centres, rtol=1e-5)
-    assert form.longest_side.eq(20).mean() > 0.98
+    np.testing.assert_allclose(ink[["y", "x"]], centres, rtol=1e-5)
+    assert ink.longest_side.eq(20).mean() > 0.98
 
 
 def test_moving_a_digit_moves_its_centre_alone(sample):
     images = sample.x_test[~sample.x_test[:, :, -3:].any(axis=(1, 2))]
-    form, moved = measure(images), measure(np.roll(images, 3, axis=2))
-    np.testing.assert_allclose(moved.x - form.x, 3, atol=1e-4)
-    np.testing.assert_allclose(moved.slant, form.slant, atol=1e-2)
-    assert (moved[["ink", "longest_side"]] == form[["ink", "longest_side"]]).all(axis=None)
+    ink, moved = ink_geometry(images), ink_geometry(np.roll(images, 3, axis=2))
+    np.testing.assert_allclose(moved.x - ink.x, 3, atol=1e-4)
+    np.testing.assert_allclose(moved.slant, ink.slant, atol=1e-2)
+    assert (moved[["ink", "longest_side"]] == ink[["ink", "longest_side"]]).all(axis=None)
 
 
 def test_an_empty_image_is_named():
     with pytest.raises(ValueError, match="index 1"):
-        measure(drawn((slice(4, 24), slice(10, 15)), (slice(0), slice(0))))
+        ink_geometry(drawn((slice(4, 24), slice(10, 15)), (slice(0), slice(0))))
+
+
+def test_other_images_are_refused():
+    for images in (np.ones((2, 28, 28), np.float32), np.ones((2, 16, 16), np.uint8)):
+        with pytest.raises(ValueError, match=r"images: expected uint8 of shape \(n, 28, 28\), got"):
+            ink_geometry(images)

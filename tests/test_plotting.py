@@ -89,6 +89,15 @@ def test_wrong_predictions_are_named(full):
     assert titles == ["0", "1", "2", "3", "4, read as 9", "5", "6", "7", "8"]
 
 
+@pytest.mark.parametrize("kind", [list, pd.Series])
+def test_labels_may_be_lists_or_a_series_with_any_index(full, kind):
+    y_true, y_pred = kind([3, 4]), kind([3, 7])
+    if kind is pd.Series:
+        y_true.index = y_pred.index = [70, 80]
+    axes = plot_digits(list(full.x_train[3:5]), y_true=y_true, y_pred=y_pred)
+    assert [ax.get_title() for ax in axes] == ["3", "4, read as 7"]
+
+
 def test_grid_shows_the_images_in_order(full):
     axes = plot_digits(full.x_train, n_columns=4)
     assert len(axes) == 9

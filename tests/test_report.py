@@ -1,5 +1,6 @@
 """The report: it holds the numbers that `metrics` gives, and all that it links to is there."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import keras
@@ -75,6 +76,12 @@ def test_report_on_the_sample_stays_apart_and_title_is_escaped(page, tmp_path):
     assert "<h1>a &lt; b</h1>" in page.read_text(
         encoding="utf-8"
     ) and "MNIST sample" in page.read_text(encoding="utf-8")
+
+
+def test_every_name_is_escaped(trained, sample, tmp_path):
+    named = replace(sample, name="<b>&")
+    page = write_report(trained[1], named, tmp_path, title="<i>&").read_text(encoding="utf-8")
+    assert "&lt;b&gt;&amp;, 1,000 test images" in page and "<h1>&lt;i&gt;&amp;</h1>" in page
 
 
 def test_errors_come_with_the_surest_first(page):

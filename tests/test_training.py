@@ -7,13 +7,16 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
+import nbformat
 import numpy as np
 import psutil
 import pytest
 from keras import layers
+from nbclient import NotebookClient
 from tiny import TINY, dtype_policy, few_digits, tiny_network
 
 from digitlib.data import model_input, one_hot
@@ -249,16 +252,107 @@ def test_without_a_cache_of_the_user_runs_are_kept_in_a_temporary_place(tmp_path
         assert cache_folder().parent == tmp_path and cache_folder().is_dir()
 
 
-def test_the_code_of_a_layer_of_ours_is_part_of_a_runs_name(few, tmp_path, monkeypatch):
+def with_first_weights(value):
+    model = tiny_network()
+    kernel, bias = model.get_weights()
+    model.set_weights([np.full_like(kernel, value), bias])
+    return model
+
+
+def test_weights_set_in_build_are_part_of_a_runs_name(few):
+    recipes = [dataclasses.replace(TINY, build=partial(with_first_weights, v)) for v in (0, 0, 1)]
+    first, same, other = run_names([(recipe, 0) for recipe in recipes], few)
+    assert first == same != other
+
+
+OWN = """
+import keras
+SIZE = {size}
+
+def scaled(x):
+    return SIZE * x
+
+class Own(keras.Layer):
+    def call(self, x):
+        return scaled(x)
+"""
+
+
+def tiny_network_and(layer):
+    return keras.Sequential([*tiny_network().layers, layer()])
+
+
+def test_own_code_counts_by_what_it_says_and_not_by_where(few, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    names = []
-    for factor in ("1", "10"):
-        call = f"def call(self, x):\n        return {factor} * x\n"
-        code = f"import keras\n\nclass Own(keras.Layer):\n    {call}"
-        (tmp_path / "own_layer.py").write_text(code)
-        monkeypatch.delitem(sys.modules, "own_layer", raising=False)
-        own = importlib.import_module("own_layer").Own
-        network = keras.Sequential([*tiny_network().layers, own()])
-        recipe = dataclasses.replace(TINY, build=lambda network=network: network)
-        names += run_names([(recipe, 0)], few)
-    assert names[0] != names[1]
+    names = {}
+    for module, size in (("here", 1), ("there", 1), ("other", 2)):
+        (tmp_path / f"{module}.py").write_text(OWN.format(size=size))
+        own = importlib.import_module(module)
+        recipes = (
+            dataclasses.replace(TINY, augment=own.scaled),
+            dataclasses.replace(TINY, build=partial(tiny_network_and, own.Own)),
+        )
+        names[module] = run_names([(recipe, 0) for recipe in recipes], few)
+    assert names["here"] == names["there"]
+    assert not set(names["here"]) & set(names["other"])
+
+
+CELLS = """
+import keras, numpy as np
+from dataclasses import replace
+from keras import layers
+from digitlib.training import train
+from tiny import TINY, few_digits
+few, runs = few_digits(), []
+---
+strength = 0.5
+
+def paler(images):
+    return strength * images
+
+class Doubled(keras.Layer):
+    def call(self, x):
+        return 2 * x
+
+class Squared(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        return keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+def doubled_network():
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Flatten(), Doubled(), layers.Dense(10, "softmax")]
+    )
+---
+recipes = [
+    replace(TINY, epochs=1, **change)
+    for change in (
+        dict(augment=paler),
+        dict(augment=lambda images: 1 - images),
+        dict(build=doubled_network),
+        dict(loss=Squared()),
+        dict(loss=lambda y_true, y_pred: keras.ops.mean((y_true - y_pred) ** 2, axis=-1)),
+    )
+]
+runs.append([train(recipe, few) for recipe in recipes])
+---
+assert [run.path for run in runs[0]] == [train(recipe, few).path for recipe in recipes]
+assert len({run.path for run in runs[0]}) == 5
+y_prob = runs[0][2].load_model().predict(few.x_test[..., None] / 255, verbose=0)
+np.testing.assert_allclose(y_prob, runs[0][2].y_prob, atol=1e-5)
+---
+strength = 0.6
+assert train(recipes[0], few).path not in {run.path for run in runs[0]}
+print(*(run.path.name for run in runs[0]))
+"""
+
+
+def test_what_a_cell_defines_is_trained_and_kept_by_its_source(cache, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    printed = []
+    for cells in (CELLS, "# another kernel, the same source\n" + CELLS):
+        notebook = nbformat.v4.new_notebook()
+        notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells.split("---\n")]
+        NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+        printed.append(notebook.cells[-1].outputs[-1]["text"])
+    assert printed[0] == printed[1]
+    assert len(list(cache.iterdir())) == 6  # nothing was trained twice

@@ -17,7 +17,7 @@ def tiny_network():
     )
 
 
-TINY = Recipe("tiny", "a test", "none", tiny_network, epochs=2, batch_size=32, validation=0.25)
+TINY = Recipe("tiny", "a test", tiny_network, epochs=2, batch_size=32, validation=0.25)
 
 
 def few_digits():

@@ -22,7 +22,7 @@ MAX_BYTES = 20_000_000  # of a picture's file
 SMALL_BYTES = 500_000  # any drawing; larger bodies take turns, so that they cannot fill the memory
 LARGE_AT_ONCE = 16  # bodies of more than SMALL_BYTES, or of unknown length, held in memory
 CONNECTIONS = 256  # more get 503
-PATIENCE = 15  # seconds in which a body must have arrived
+BODY_TIMEOUT = 15  # seconds in which a body must have arrived
 READERS = 2  # pictures decoded and read at the same time
 
 PAGE = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
@@ -75,7 +75,7 @@ async def _receive(request):
     """The body of a request; HTTPException where it is empty, too long or too slow."""
     body, too_long = bytearray(), False
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(BODY_TIMEOUT):
             async for chunk in request.stream():
                 too_long = too_long or len(body) + len(chunk) > MAX_BYTES
                 if too_long:  # reads on, or the sender would not get to hear the answer
@@ -83,7 +83,7 @@ async def _receive(request):
                 body += b"" if too_long else chunk
     except TimeoutError as error:
         if not too_long:
-            message = f"The picture did not arrive within {PATIENCE} seconds: send it faster"
+            message = f"The picture did not arrive within {BODY_TIMEOUT} seconds: send it faster"
             raise HTTPException(408, message, {"Connection": "close"}) from error
     if too_long:
         message = f"A picture may have {MAX_BYTES // 10**6} MB, this has more: send a smaller one"

@@ -28,8 +28,9 @@ class Picture(NamedTuple):
 
 
 def load_picture(source) -> Picture:
-    """The picture in a path, bytes or a uint8 array, upright and at most 1600 pixels wide and high.
+    """The picture in a path, bytes or an array, upright and at most 1600 pixels wide and high.
 
+    An array is grey, shape (h, w) or (h, w, 1), or RGB, (h, w, 3), of integers from 0 to 255.
     Reads the first frame of PNG, JPEG, WebP, BMP, GIF and TIFF in any mode, turns it by its EXIF
     flag and puts transparency on white. Raises PictureError for what is not a picture, and for
     pictures of less than 8 pixels a side or more than 25 megapixels, before decoding them.
@@ -37,11 +38,11 @@ def load_picture(source) -> Picture:
     name = str(source) if isinstance(source, str | Path) else "the picture"
     try:
         if isinstance(source, np.ndarray):
-            image = Image.fromarray(source)
+            image = Image.fromarray(_as_pixels(source))
         else:
             file = io.BytesIO(source) if isinstance(source, bytes) else source
             image = Image.open(file, formats=FORMATS)
-    except FileNotFoundError:
+    except (FileNotFoundError, PictureError):
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name} is too large ({error}): resize it") from error
@@ -66,11 +67,19 @@ def load_picture(source) -> Picture:
     return Picture(np.asarray(_flat(turned)), (width, height))
 
 
+def _as_pixels(array):
+    """An array as Pillow takes it."""
+    if array.dtype.kind not in "ui" or (array != array.clip(0, 255)).any():
+        raise PictureError(f"an array of {array.dtype}: expected integers from 0 to 255")
+    return array.astype(np.uint8).squeeze(axis=2 if array.shape[2:] == (1,) else ())
+
+
 def _eight_bit(image):
     """The image in a mode that Pillow can resize: L, LA, RGB, RGBA or CMYK."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image, np.float32)
-        top = 65535 if image.mode != "F" else max(values.max(), 1e-9)
+        deep = 65535 if image.mode != "F" else max(values.max(), 1e-9)
+        top = deep if values.max() > 255 else 255
         return Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
     if image.mode in ("P", "PA"):
         return image.convert("RGBA")

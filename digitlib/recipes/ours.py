@@ -9,7 +9,8 @@ from keras import layers
 
 from digitlib.recipes.augmentation import Damage, Distortion
 from digitlib.recipes.layers import FusedBatchNormalization
-from digitlib.recipes.recipe import Recipe, one_cycle
+from digitlib.recipes.projects import mlp_512_512
+from digitlib.recipes.recipe import Recipe, classifier, one_cycle
 
 
 def conv(filters, size=3, strides=1, *, padding="same", pool=False):
@@ -20,11 +21,6 @@ def conv(filters, size=3, strides=1, *, padding="same", pool=False):
         FusedBatchNormalization(momentum=0.9),
         layers.ReLU(),
     ]
-
-
-def classifier(*stack):
-    """A network of these layers on images (n, 28, 28, 1), with ten probabilities."""
-    return keras.Sequential([keras.Input((28, 28, 1)), *stack, layers.Dense(10, "softmax")])
 
 
 def _fast():
@@ -59,14 +55,6 @@ def _best():
     )
 
 
-def _mlp():
-    return classifier(
-        layers.Flatten(),
-        layers.Dense(512, activation="relu"),
-        layers.Dense(512, activation="relu"),
-    )
-
-
 def _tiny():
     return classifier(
         *conv(8, 5, pool=True),
@@ -87,41 +75,31 @@ def _minute():
     )
 
 
-def _smoothed(smoothing):
-    return keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
-
-
 FAST = Recipe(
     name="fast",
     title="fast: CNN 16-32-48, one epoch",
-    source="this project",
     build=_fast,
     epochs=1,
     batch_size=128,
-    validation=0,
     optimizer=one_cycle(1.5e-2, beta_1=0.7, beta_2=0.9),
 )
 
 PLAIN = Recipe(
     name="plain",
     title="plain: CNN 32-64-96-96, no augmentation",
-    source="this project",
     build=plain_network,
     epochs=5,
     batch_size=128,
-    validation=0,
     optimizer=one_cycle(8e-3, beta_2=0.99),
-    loss=_smoothed(0.1),
+    loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
 )
 
 BEST = Recipe(
     name="best",
     title="best: CNN 32-64-96-96, distorted digits",
-    source="this project",
     build=_best,
     epochs=24,
     batch_size=128,
-    validation=0,
     optimizer=one_cycle(8e-3, beta_2=0.99),
     augment=Distortion(shift=1, rotation=10, scale=0.15, shear=0.17, elastic=0.6),
 )
@@ -129,11 +107,9 @@ BEST = Recipe(
 MLP_BEST = Recipe(
     name="mlp_best",
     title="mlp_best: MLP 512-512, distorted digits",
-    source="this project",
-    build=_mlp,
+    build=mlp_512_512,
     epochs=30,
     batch_size=256,
-    validation=0,
     optimizer=one_cycle(2e-3, beta_2=0.99),
     augment=Distortion(shift=1, rotation=10, scale=0.15, shear=0.17, elastic=0.7),
 )
@@ -141,11 +117,9 @@ MLP_BEST = Recipe(
 TINY = Recipe(
     name="tiny",
     title="tiny: CNN 8-12-16-20-20",
-    source="this project",
     build=_tiny,
     epochs=16,
     batch_size=128,
-    validation=0,
     optimizer=one_cycle(1e-2, beta_2=0.99),
     augment=Distortion(shift=1, rotation=6, scale=0.07, shear=0.1, elastic=0.3),
 )
@@ -153,11 +127,9 @@ TINY = Recipe(
 MINUTE = Recipe(
     name="minute",
     title="minute: CNN 5-8-8",
-    source="this project",
     build=_minute,
     epochs=24,
     batch_size=128,
-    validation=0,
     optimizer=one_cycle(2e-2, beta_2=0.99),
     augment=Distortion(shift=1, shear=0.05),
 )
@@ -165,11 +137,9 @@ MINUTE = Recipe(
 ROBUST = Recipe(
     name="robust",
     title="robust: the network of plain, damaged digits",
-    source="this project",
     build=plain_network,
     epochs=10,
     batch_size=128,
-    validation=0,
     optimizer=one_cycle(8e-3, beta_2=0.99),
     augment=Damage(BEST.augment, noise=0.3, contrast=0.3, patches=2),
 )

@@ -1,17 +1,12 @@
 """The five published projects as recipes."""
 
-import keras
 from keras import layers
 
-from digitlib.recipes.recipe import Recipe
-
-
-def _network(*stack):
-    return keras.Sequential([keras.Input((28, 28, 1)), *stack])
+from digitlib.recipes.recipe import Recipe, classifier
 
 
 def _lenet5():
-    return _network(
+    return classifier(
         layers.Conv2D(6, 5, padding="same", activation="relu"),
         layers.MaxPooling2D(),
         layers.Conv2D(16, 5, activation="relu"),
@@ -19,12 +14,11 @@ def _lenet5():
         layers.Flatten(),
         layers.Dense(120, activation="relu"),
         layers.Dense(84, activation="relu"),
-        layers.Dense(10, activation="softmax"),
     )
 
 
 def _vgg_blocks():
-    return _network(
+    return classifier(
         layers.Conv2D(16, 3, activation="relu"),
         layers.Conv2D(16, 3, activation="relu"),
         layers.MaxPooling2D(),
@@ -33,39 +27,35 @@ def _vgg_blocks():
         layers.MaxPooling2D(),
         layers.Flatten(),
         layers.Dense(128, activation="relu"),
-        layers.Dense(10, activation="softmax"),
     )
 
 
-def _mlp_512_512():
-    return _network(
+def mlp_512_512():
+    return classifier(
         layers.Flatten(),
         layers.Dense(512, activation="relu"),
         layers.Dense(512, activation="relu"),
-        layers.Dense(10, activation="softmax"),
     )
 
 
 def _two_conv_blocks():
-    return _network(
+    return classifier(
         layers.Conv2D(32, 3, activation="relu"),
         layers.MaxPooling2D(),
         layers.Conv2D(64, 3, activation="relu"),
         layers.MaxPooling2D(),
         layers.Flatten(),
         layers.Dense(128, activation="relu"),
-        layers.Dense(10, activation="softmax"),
     )
 
 
 def _mlp_128_64():
-    return _network(
+    return classifier(
         layers.Flatten(),
         layers.Dense(128, activation="relu"),
         layers.Dropout(0.2),
         layers.Dense(64, activation="relu"),
         layers.Dropout(0.2),
-        layers.Dense(10, activation="softmax"),
     )
 
 
@@ -101,7 +91,7 @@ PROJECTS = (
         name="p2",
         title="P2: MLP 512-512",
         source="Abhishek-03113/Handwritten-Digit-Recognition",
-        build=_mlp_512_512,
+        build=mlp_512_512,
         epochs=10,
         batch_size=32,
         validation=0.2,

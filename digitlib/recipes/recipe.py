@@ -24,11 +24,11 @@ class Recipe:
 
     name: str
     title: str
-    source: str
     build: Callable[[], keras.Model]
     epochs: int
     batch_size: int  # images per gradient step
-    validation: float | str
+    validation: float | str = 0
+    source: str = "this project"
     claims: Mapping[str, float] = field(default_factory=dict)
     choices: str = ""
     optimizer: str | Callable[[int], keras.Optimizer] = "adam"
@@ -44,6 +44,12 @@ class Recipe:
         if isinstance(self.optimizer, str):
             return keras.optimizers.get(self.optimizer)
         return self.optimizer(self.epochs * math.ceil(self.n_fitted(n) / self.batch_size))
+
+
+def classifier(*stack):
+    """A network of these layers on images (n, 28, 28, 1), and ten probabilities."""
+    last = keras.layers.Dense(10, activation="softmax")
+    return keras.Sequential([keras.Input((28, 28, 1)), *stack, last])
 
 
 def one_cycle(peak, optimizer=keras.optimizers.Adam, **settings):

@@ -1,34 +1,28 @@
 """Seconds of training and test error side by side, measured in one run on this machine.
 
-    python -m digitlib.studies.bench
-
-takes the pickled arguments of `measure` on stdin and answers in JSON: each training has a process
-of its own. The clock starts once TensorFlow and the data are there. Building, tracing and
-compiling count, and so does what a source watches while it trains.
+The clock starts once TensorFlow and the data are there. Building, tracing and compiling count, and
+so does what a source watches while it trains.
 """
 
-import json
 import math
 import os
-import pickle
 import platform
-import subprocess
 import sys
 import time
 from functools import partial
 from importlib.metadata import version
 
-import cloudpickle
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from joblib.externals.loky import ProcessPoolExecutor
 from matplotlib.ticker import LogFormatter
 from tqdm import tqdm
 
 from digitlib.data import model_input, one_hot
 from digitlib.plotting import RIGHT
-from digitlib.workers import processor
+from digitlib.workers import processor, start_worker
 
 KERAS = "Keras example"
 KERAS_QUICK = "Keras example, from 2 of its 15 epochs"
@@ -38,7 +32,7 @@ QUICK = {"fast": 3, "plain": 1, KERAS_QUICK: 1}
 
 
 def bench(data, entries):
-    """Train every entry with its seeds, one training at a time: a row each, as `measure` gives it.
+    """Train every entry with its seeds, one at a time: a row each, as `time_training` gives it.
 
     entries : number of seeds by name, such as FULL
     A training is reported on stderr as soon as it is done.
@@ -49,35 +43,29 @@ def bench(data, entries):
     rows = []
     for name, seed in tqdm(jobs, "bench", unit="training"):
         entry = name if name in (KERAS, KERAS_QUICK) else get_recipe(name)
-        row = measured_in_fresh_process(entry, data, seed)
+        row = timed_in_fresh_process(entry, data, seed)
         rows.append(row)
         error = "" if np.isnan(row["error"]) else f", {100 - row['error']:.2f} % right"
         tqdm.write(f"{row['entry']}, seed {seed}: {row['seconds']:.2f} s{error}", sys.stderr)
     return pd.DataFrame(rows)
 
 
-def measured_in_fresh_process(entry, data, seed):
-    """What `measure` gives, in a process that has compiled nothing before.
+def timed_in_fresh_process(entry, data, seed):
+    """What `time_training` gives, in a process that has compiled nothing before.
 
     Raises RuntimeError, with the reason, where that process fails.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "digitlib.studies.bench"],
-        input=cloudpickle.dumps((entry, data, seed)),
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},  # processors are compared
-        capture_output=True,  # TensorFlow logs whenever it is imported
-    )
-    if done.returncode:
-        reason = f"exit status {done.returncode}; was there enough memory?"
-        if done.returncode == 1:  # an exception, which ends what is on stderr
-            reason = done.stderr.decode(errors="replace").splitlines()[-1]
-        raise RuntimeError(
-            f"{getattr(entry, 'name', entry)}, seed {seed}: training failed ({reason})"
-        )
-    return json.loads(done.stdout)
+    start = {"initializer": start_worker, "initargs": (os.getpid(),)}
+    processors = {"CUDA_VISIBLE_DEVICES": "-1"}  # are compared
+    with ProcessPoolExecutor(1, env=processors, **start) as pool:
+        try:
+            return pool.submit(time_training, entry, data, seed).result()
+        except Exception as error:
+            name = getattr(entry, "name", entry)
+            raise RuntimeError(f"{name}, seed {seed}: training failed ({error})") from error
 
 
-def measure(entry, data, seed):
+def time_training(entry, data, seed):
     """Train a recipe or an example once, and time it: a dict, one row of a table.
 
     entry : a `Recipe`, KERAS or KERAS_QUICK
@@ -87,11 +75,16 @@ def measure(entry, data, seed):
     import keras
     import tensorflow as tf
 
+    from digitlib.fitting import compiled_model, fit
+
     keras.utils.set_random_seed(seed)
     if isinstance(entry, str):
         model, seconds = _train_keras_example(data, epochs=2 if entry == KERAS_QUICK else 15)
     else:
-        model, seconds = _train_recipe(entry, data, seed)
+        start = time.perf_counter()
+        model = compiled_model(entry, data)
+        fit(model, entry, data, seed)  # on all cores
+        seconds = time.perf_counter() - start
     images = model_input(data.x_test)
     shape = tf.TensorSpec((None, 28, 28, 1), tf.float32)
     forward = tf.function(partial(model, training=False)).get_concrete_function(shape)
@@ -120,16 +113,6 @@ def call_seconds(function, at_least=0.5):
         function()
         seconds.append(time.perf_counter() - start)
     return np.array(seconds)
-
-
-def _train_recipe(recipe, data, seed):
-    """A network trained on all cores, and the seconds."""
-    from digitlib.fitting import compiled_model, fit
-
-    start = time.perf_counter()
-    model = compiled_model(recipe, data)
-    fit(model, recipe, data, seed)
-    return model, time.perf_counter() - start
 
 
 def keras_example_network():
@@ -248,7 +231,3 @@ def plot_bench(table, *, ax=None):
         style = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
         ax.annotate(row.entry, (row.seconds, row.error), (0, -17 if below else 9), **style)
     return ax
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(*pickle.load(sys.stdin.buffer))))

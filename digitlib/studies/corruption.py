@@ -5,7 +5,6 @@ Robustness Benchmark for Computer Vision", and its code, https://github.com/goog
 the random numbers are others, so what is random differs from the images published there.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
@@ -14,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
+
+from digitlib.data import checked_images
 
 BLOCK = 100  # images corrupted at a time; one of fog's maps has 83 times the pixels of an image
 EACH = (1, 2)  # the axes of one image in a batch
@@ -47,13 +48,13 @@ def corrupt(images, name, *, severity=None, seed=0):
     seed : the same gives the same images, and the first images whatever follows them; each
         corruption draws numbers of its own from it
 
-    Raises ValueError for images of another kind, a severity that does not exist, and an unknown
-    name, with the names nearest to it.
+    Raises ValueError for images of another kind, an unknown name, and a severity that does not
+    exist.
     """
-    if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
-        kind = f"{images.dtype} of {images.shape}"
-        raise ValueError(f"images: expected uint8 of shape (n, 28, 28), got {kind}")
-    corruption = _get_corruption(name)
+    images = checked_images(images)
+    if name not in CORRUPTIONS:
+        raise ValueError(f"unknown corruption {name!r}; there are {', '.join(CORRUPTIONS)}")
+    corruption = CORRUPTIONS[name]
     allowed = (None, 1, 2, 3, 4, 5) if corruption.severity else (None,)
     if severity not in allowed:
         expected = ", ".join(map(str, allowed))
@@ -67,14 +68,6 @@ def corrupt(images, name, *, severity=None, seed=0):
         result = corruption.apply(images[block] / 255, rng, **parameters)
         corrupted[block] = np.rint(255 * result.clip(0, 1))
     return corrupted
-
-
-def _get_corruption(name):
-    if name in CORRUPTIONS:
-        return CORRUPTIONS[name]
-    near = difflib.get_close_matches(name.lower(), CORRUPTIONS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(CORRUPTIONS)}"
-    raise ValueError(f"unknown corruption {name!r}: {hint}")
 
 
 def _corruption(severity=None, **parameters):

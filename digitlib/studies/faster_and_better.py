@@ -15,9 +15,10 @@ from keras import layers
 
 from digitlib.recipes import get_recipe
 from digitlib.recipes.augmentation import Distortion
-from digitlib.recipes.ours import BEST, FAST, OURS, PLAIN, classifier, conv, plain_network
+from digitlib.recipes.ours import BEST, FAST, OURS, PLAIN, conv, plain_network
 from digitlib.recipes.projects import PROJECTS
-from digitlib.studies.bench import machine, measured_in_fresh_process
+from digitlib.recipes.recipe import classifier
+from digitlib.studies.bench import machine, timed_in_fresh_process
 from digitlib.training import train_many
 
 SEEDS = range(2)
@@ -40,7 +41,7 @@ def steps(data, way=None, seeds=SEEDS):
     rows = []
     for step, recipe in (way or from_p3_to_fast()).items():
         for seed in seeds:
-            row = measured_in_fresh_process(replace(recipe, validation=0), held_out, seed)
+            row = timed_in_fresh_process(replace(recipe, validation=0), held_out, seed)
             rows.append(
                 {"step": step, "seed": seed, "seconds": row["seconds"], "val_error": row["error"],
                  "machine": machine()}

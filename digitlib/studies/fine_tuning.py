@@ -52,10 +52,8 @@ def _recipe(model, method, n, n_steps):
     return Recipe(
         name=method,
         title=f"fine-tuning: {method}",
-        source="this project",
         build=lambda: model,
         epochs=math.ceil(n_steps / n_batches),
         batch_size=BATCH_SIZE,
-        validation=0,
         optimizer=one_cycle(RATES[method]),
     )

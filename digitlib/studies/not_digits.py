@@ -163,35 +163,20 @@ def _written(rng, text, fonts):
 
 def _shape(rng):
     """A star, a flower or a spiral, drawn with a pen."""
-    canvas = Image.new("L", (160, 160), 255)
-    draw = ImageDraw.Draw(canvas)
     kind, width = rng.integers(5), int(rng.integers(3, 12))
     turn = rng.uniform(0, 2 * np.pi)
     if kind < 3:  # stars of 5, 7 and 8 corners
         corners, step = ((5, 2), (7, 3), (8, 3))[kind]
-        angles = turn + 2 * np.pi * step * np.arange(corners + 1) / corners
-        draw.line([(80 + 55 * np.cos(a), 80 + 55 * np.sin(a)) for a in angles], 0, width)
+        angles, radius = turn + 2 * np.pi * step * np.arange(corners + 1) / corners, 55
     elif kind == 3:  # a flower
         angles = np.linspace(0, 2 * np.pi, 200)
         radius = 35 + 20 * np.cos(rng.integers(3, 8) * angles)
-        draw.line(
-            [*zip(80 + radius * np.cos(angles), 80 + radius * np.sin(angles), strict=True)],
-            0,
-            width,
-        )
     else:  # a spiral of several turns
         angles = np.linspace(0, rng.uniform(15, 25), 200)
-        draw.line(
-            [
-                *zip(
-                    80 + 2.6 * angles * np.cos(angles),
-                    80 + 2.6 * angles * np.sin(angles),
-                    strict=True,
-                )
-            ],
-            0,
-            width,
-        )
+        radius = 2.6 * angles
+    points = np.stack([80 + radius * np.cos(angles), 80 + radius * np.sin(angles)], axis=1)
+    canvas = Image.new("L", (160, 160), 255)
+    ImageDraw.Draw(canvas).line([*map(tuple, points.tolist())], 0, width)
     return np.asarray(canvas)
 
 
@@ -205,8 +190,6 @@ def _blank(rng):
     """Paper with grain, shading and no writing."""
     height, width = rng.integers(28, 400, 2)
     paper = rng.uniform(40, 250) + rng.uniform(0, 4) * rng.normal(size=(height, width))
-    paper += (
-        np.linspace(0, rng.uniform(-30, 30), width)
-        + np.linspace(0, rng.uniform(-30, 30), height)[:, None]
-    )
+    paper += np.linspace(0, rng.uniform(-30, 30), width)
+    paper += np.linspace(0, rng.uniform(-30, 30), height)[:, None]
     return paper.clip(0, 255).astype(np.uint8)

@@ -3,11 +3,8 @@
 import hashlib
 import inspect
 import math
-import os
-import socket
 import sys
 import time
-import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,16 +20,14 @@ from digitlib.workers import on_cores
 
 try:
     import optuna
-    import psutil
 except ModuleNotFoundError as error:
     advice = f'the search needs {error.name}: pip install "digitlib[search]"'
     raise ModuleNotFoundError(advice) from error
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import StorageInternalError
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-HEARTBEAT = 30  # seconds; in a database, a trial whose process was silent for two has failed
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -80,27 +75,6 @@ class Settings(NamedTuple):
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
         )
 
-    def as_python(self, recipe):
-        """The same as a program: `recipe` is that which `applied_to` gives."""
-        others = "".join(f", {name}={value!r}" for name, value in self.others.items())
-        return f"""\
-from dataclasses import replace
-
-import keras
-
-from digitlib.recipes import RECIPES, one_cycle
-
-recipe = replace(
-    RECIPES["{recipe.name}"],
-    name="{recipe.name}_found",
-    batch_size={self.batch_size},
-    validation=1 / 6,
-    optimizer=one_cycle(
-        {self.peak}, keras.optimizers.{self.optimizer}{others}
-    ),
-    loss=keras.losses.CategoricalCrossentropy(label_smoothing={self.label_smoothing}),
-)"""
-
 
 def search(recipe, data, n_trials, *, optimizers=tuple(FAMILIES), storage=None, seed=0):
     """Look for better settings of a recipe until its study has n trials: the `optuna.Study`.
@@ -129,7 +103,6 @@ def search(recipe, data, n_trials, *, optimizers=tuple(FAMILIES), storage=None, 
     policy = keras.config.dtype_policy()
 
     def objective(trial):
-        trial.set_user_attr("process", [socket.gethostname(), os.getpid()])
         # A sampler that lived longer would draw the same again after each start of the search.
         entropy = np.random.SeedSequence([seed, trial.number]).generate_state(1)
         study.sampler = optuna.samplers.TPESampler(seed=int(entropy[0]))
@@ -208,7 +181,7 @@ def _study_name(recipe, data, optimizers, seed):
 def _open_study(name, url):
     try:
         storage = _database(url) if url else _journal(cache_folder() / f"{name}.journal")
-        study = optuna.create_study(
+        return optuna.create_study(
             study_name=name, storage=storage, direction="maximize", load_if_exists=True
         )
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
@@ -216,19 +189,14 @@ def _open_study(name, url):
             f"storage: {str(error).splitlines()[0]}; expected the URL of a database that answers, "
             "such as postgresql://user@host/name, and its driver installed"
         ) from error
-    if not url:
-        _fail_abandoned(study)
-    return study
 
 
 def _database(url):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        try:
-            return optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT)
-        except SQLAlchemyError:  # such as when another process creates the same tables just now
-            time.sleep(2)
-            return optuna.storages.RDBStorage(url, heartbeat_interval=HEARTBEAT)
+    try:
+        return optuna.storages.RDBStorage(url)
+    except SQLAlchemyError:  # such as when another process creates the same tables just now
+        time.sleep(2)
+        return optuna.storages.RDBStorage(url)
 
 
 def _journal(path):
@@ -239,11 +207,3 @@ def _journal(path):
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
     except (ValueError, KeyError) as error:
         raise ValueError(f"{path}: damaged ({error}); delete it to search anew") from error
-
-
-def _fail_abandoned(study):
-    """A journal has no heartbeat, but its processes are on this machine."""
-    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        host, pid = trial.user_attrs.get("process", (None, None))
-        if host == socket.gethostname() and not psutil.pid_exists(pid):
-            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)

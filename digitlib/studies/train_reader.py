@@ -2,7 +2,7 @@
 
     python -m digitlib.studies.train_reader
 
-trains it, fits its temperature on validation data and writes digitlib/reader.npz. It has eleven
+trains it, fits its temperature on validation data and writes reader/weights.npz. It has eleven
 classes: the ten digits, and "not one digit" (letters, scribbles, textures, digits that lie on
 their side, pairs of digits), so that a digit's probability is low for what is none.
 """
@@ -49,7 +49,6 @@ def _adam_in_one_cycle(_):
 READER = Recipe(
     name="reader",
     title="Reader: CNN 32-32-64-64, redrawn digits and non-digits",
-    source="this project",
     build=_network,
     epochs=10,
     batch_size=256,

@@ -100,7 +100,7 @@ def test_a_body_over_the_limit(address, sample):
 
 @pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
 def test_a_slow_sender_is_sent_away(address, sample, monkeypatch, length):
-    monkeypatch.setattr(app, "PATIENCE", 0.3)
+    monkeypatch.setattr(app, "BODY_TIMEOUT", 0.3)
     with socket.create_connection(address.split(":")) as slow:
         slow.settimeout(5)
         slow.sendall(

@@ -258,6 +258,27 @@ def test_formats_and_modes(digits, mode, suffix):
         assert likeness(only_digit(saved(image, suffix)).image, expected) > 0.97
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_deep_picture_with_values_up_to_255_is_no_black_one(digits, mode):
+    paper = 255 - np.kron(digits[0], np.ones((6, 6), np.uint8))
+    kind = {"I;16": np.uint16, "I": np.int32}[mode]
+    deep = saved(Image.fromarray(paper.astype(kind)), "TIFF")
+    assert np.array_equal(load_picture(deep).pixels, paper)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint16, np.int8])
+def test_array_may_hold_any_integers_from_0_to_255(digits, kind):
+    paper = 127 - digits[0] // 2
+    for array in (paper.astype(kind), paper[..., np.newaxis].astype(kind)):
+        assert np.array_equal(load_picture(array).pixels, paper)
+
+
+@pytest.mark.parametrize("array", [np.full((28, 28), 0.5), np.full((28, 28), 256)])
+def test_array_of_other_numbers_is_refused(array):
+    with pytest.raises(PictureError, match="expected integers from 0 to 255"):
+        load_picture(array)
+
+
 @pytest.mark.parametrize("ink", [0, 255])
 def test_ink_on_transparent_paper(digits, ink):
     layers = np.full((28, 28, 4), ink, np.uint8)

@@ -75,8 +75,8 @@ def test_every_entry_is_measured(few, capsys):
 def test_training_that_fails_says_why(few):
     recipe = replace(RECIPES["p4"], optimizer="adman")
     with pytest.raises(RuntimeError, match=r"p4, seed 0: .*adman"):
-        bench.measured_in_fresh_process(recipe, few, 0)
-    with pytest.raises(ValueError, match="did you mean p4"):
+        bench.timed_in_fresh_process(recipe, few, 0)
+    with pytest.raises(ValueError, match="unknown recipe 'p44'"):
         bench.bench(few, {"p44": 1})
 
 
@@ -147,3 +147,13 @@ def test_interrupted_command_writes_nothing(command, tmp_path):
     with pytest.raises(SystemExit, match="nothing was written"):
         command(interrupted)
     assert list(tmp_path.iterdir()) == []
+
+
+def loud_network():
+    print("building")
+    return RECIPES["p4"].build()
+
+
+def test_network_that_prints_while_it_is_built_is_measured(few):
+    recipe = replace(RECIPES["p4"], epochs=1, build=loud_network)
+    assert bench.timed_in_fresh_process(recipe, few, 0)["seconds"] > 0

@@ -27,7 +27,7 @@ def tiny_network():
     )
 
 
-TINY = Recipe("tiny", "a test", "none", tiny_network, epochs=4, batch_size=32, validation=0)
+TINY = Recipe("tiny", "a test", tiny_network, epochs=4, batch_size=32, validation=0)
 
 
 @pytest.fixture(scope="module")

@@ -353,18 +353,9 @@ def test_canny_edges_agree_with_a_slow_detector(images):
         assert {*map(tuple, np.argwhere(corrupted).tolist())} == slow_canny(image)
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("shotnoise", "did you mean shot_noise"),
-        ("Fog", "did you mean fog"),
-        ("blur", "glass_blur"),
-        ("xyz", "there are shot_noise, impulse_noise"),
-    ],
-)
-def test_an_unknown_name_names_the_near_misses(name, hint):
-    with pytest.raises(ValueError, match=f"unknown corruption '{name}': .*{hint}"):
-        corrupt(grey(0), name)
+def test_an_unknown_name_names_those_that_there_are():
+    with pytest.raises(ValueError, match=r"unknown corruption 'Fog'; there are shot_noise, .*fog"):
+        corrupt(grey(0), "Fog")
 
 
 @pytest.mark.parametrize(
