@@ -1,5 +1,6 @@
 """The report: it holds the numbers that `metrics` gives, and all that it links to is there."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -11,6 +12,7 @@ import pytest
 from command import call
 from keras import layers
 
+from digitlib.calibration import brier, nll
 from digitlib.data import model_input, one_hot
 from digitlib.evaluation import metrics, per_class_metrics, wilson_interval
 from digitlib.report import write_report
@@ -57,6 +59,8 @@ def test_report_holds_the_numbers_of_metrics(trained, sample, page):
     for name, value in metrics(y_true, y_pred).items():
         assert table.value[name] == pytest.approx(value, abs=1e-5)
         assert f"{value:.4f}" in page.read_text(encoding="utf-8")
+    assert table.value["NLL"] == pytest.approx(nll(y_true, trained[1]), rel=1e-4)
+    assert table.value["Brier"] == pytest.approx(brier(y_true, trained[1]), rel=1e-4)
     low, high = wilson_interval((y_true == y_pred).sum(), len(y_true))
     assert f"({low:.4f} to {high:.4f})" in page.read_text(encoding="utf-8")
     per_class = pd.read_csv(page.with_name("per_class.csv"), index_col="digit")
@@ -88,6 +92,14 @@ def test_errors_come_with_the_surest_first(page):
     errors = pd.read_csv(page.with_name("confident_errors.csv"))
     assert len(errors) == 20 and errors.confidence.is_monotonic_decreasing
     assert (errors.y_true != errors.y_pred).all()
+
+
+def test_sentence_on_declining_speaks_of_one_image_in_a_hundred(trained, sample, page):
+    text = page.read_text(encoding="utf-8")
+    share, risk = re.search(r"Declining the (\S+)% .* leaves (\S+)% errors", text).groups()
+    kept = np.argsort(trained[1].max(axis=1))[10:]  # 990 of 1,000, no two equally sure
+    wrong = trained[1].argmax(axis=1)[kept] != sample.y_test[kept]
+    assert (float(share), float(risk)) == (1.0, pytest.approx(100 * wrong.mean(), abs=0.006))
 
 
 def test_network_without_errors_has_a_report(sample, tmp_path):

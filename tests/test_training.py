@@ -17,7 +17,7 @@ import psutil
 import pytest
 from keras import layers
 from nbclient import NotebookClient
-from tiny import TINY, dtype_policy, few_digits, tiny_network
+from tiny import TINY, dtype_policy, few_digits, note_settings, tiny_network
 
 from digitlib.data import model_input, one_hot
 from digitlib.fitting import compiled_model, fit
@@ -63,6 +63,21 @@ def test_runs_are_kept_and_a_change_of_recipe_data_or_seed_makes_a_new_one(few, 
     train(TINY, inverted, 0)
     train(wider, few, 0)
     assert len(list(cache.iterdir())) == 6
+
+
+def test_all_that_decides_a_run_is_in_its_name(few, monkeypatch):
+    nothing, test = (dataclasses.replace(TINY, validation=held) for held in (0, "test"))
+    assert nothing.n_fitted(400) == test.n_fitted(400)
+    larger = dataclasses.replace(nothing, batch_size=33)
+    names = run_names([(recipe, 0) for recipe in (nothing, test, larger)], few)
+    monkeypatch.setattr("digitlib.naming.version", lambda package: f"another {package}")
+    assert len({*names, *run_names([(nothing, 0)], few)}) == 4
+
+
+def test_a_worker_computes_on_one_thread_and_repeatably(few, cache, tmp_path):
+    path = tmp_path / "settings"
+    train(dataclasses.replace(TINY, augment=partial(note_settings, path)), few, 0)
+    assert path.read_text() == "intra 1, inter 1, deterministic True, GPU hidden True"
 
 
 def in_float64():

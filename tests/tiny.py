@@ -5,7 +5,9 @@ import tempfile
 from contextlib import contextmanager
 
 import keras
+import tensorflow as tf
 from keras import layers
+from tensorflow.python.framework import config
 
 from digitlib.data import Digits, load_sample
 from digitlib.recipes import Recipe
@@ -31,6 +33,19 @@ def leave_mark(images):
     """The images as they are; a file in TINY_MARKS says whose child has begun to train."""
     if folder := os.environ.get("TINY_MARKS"):
         tempfile.mkstemp(prefix=f"mark-{os.getppid()}-", dir=folder)
+    return images
+
+
+def note_settings(path, images):
+    """The images as they are; the file at `path` says how TensorFlow is set where they are."""
+    threads = tf.config.threading
+    text = (
+        f"intra {threads.get_intra_op_parallelism_threads()}, "
+        f"inter {threads.get_inter_op_parallelism_threads()}, "
+        f"deterministic {config.is_op_determinism_enabled()}, "
+        f"GPU hidden {config.get_visible_devices('GPU') == []}"
+    )
+    path.write_text(text, encoding="utf-8")
     return images
 
 

@@ -70,8 +70,8 @@ PROJECTS = (
         validation=0.2,
         choices="It names the kinds of layers and no sizes, epochs or batches. We take the "
         "sizes of LeNet-5 (LeCun et al. 1998), the network that this description retells, "
-        "with today's ReLU, max-pooling and Adam; batches of 128 and 10 epochs, by when its "
-        "validation loss no longer falls.",
+        "with today's ReLU, max-pooling and Adam; 10 epochs, by when its validation loss no "
+        "longer falls, in batches of 128, 20 % validation.",
     ),
     Recipe(
         name="p1",

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -109,6 +110,25 @@ def test_a_slow_sender_is_sent_away(address, sample, monkeypatch, length):
         assert read(address, written(sample, "7"))[1]["text"] == "7", "others do not wait"
         answered = b"".join(iter(lambda: slow.recv(4096), b""))
     assert answered.startswith(b"HTTP/1.1 408") and b"send it faster" in answered
+
+
+def test_large_bodies_take_turns_and_small_ones_pass(sample, monkeypatch):
+    monkeypatch.setattr(app, "LARGE_AT_ONCE", 2)
+    monkeypatch.setattr(app, "BODY_TIMEOUT", 5)
+    address, picture = app.start_app().removeprefix("http://"), written(sample, "7")
+    slow = [socket.create_connection(address.split(":")) for _ in range(2)]
+    head = (
+        f"POST /api/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {app.SMALL_BYTES + 1}\r\n\r\nx"
+    )
+    for connection in slow:
+        connection.sendall(head.encode())
+    assert read(address, picture)[1]["text"] == "7"
+    assert select.select(slow, [], [], 0)[0] == []  # they are still at it
+    large = picture + bytes(app.SMALL_BYTES)
+    assert read(address, large)[1]["text"] == "7"
+    assert select.select(slow, [], [], 1)[0], "a large body did not wait for a place"
+    for connection in slow:
+        connection.close()
 
 
 def test_64_clients_at_once(address, sample):

@@ -67,6 +67,8 @@ def test_every_entry_is_measured(few, capsys):
     assert list(rows) == ["seed", "seconds", "error", *MEASURED]
     always = rows.drop(columns=["seed", "error"])
     assert (np.isfinite(always) & (always > 0)).all(axis=None)
+    share = rows.one_image_ms * rows.images_per_second / 1e6  # of the time that a thousand take
+    assert share.between(1 / 1000, 1).all()
     assert np.isnan(rows.error[KERAS_QUICK]) and rows.error.dropna().between(1, 50).all()
     said = capsys.readouterr().err
     assert f"{p4}, seed 0: " in said and f"{100 - rows.error[p4]:.2f} % right" in said

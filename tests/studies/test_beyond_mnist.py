@@ -120,6 +120,19 @@ def test_halves_share_no_image_and_stay_the_same(others):
     assert np.array_equal(both[0][1][0], both[1][1][0])
 
 
+def test_images_that_are_learnt_from_are_not_those_measured(few, others, monkeypatch):
+    learnt = set()
+
+    def fine_tune(network, images, labels, method, seed):
+        learnt.update(image.tobytes() for image in images)
+        return network
+
+    monkeypatch.setattr(beyond_mnist, "fine_tune", fine_tune)
+    beyond_mnist.transfer(few, TINY, [0], names=["a"], per_class=[3])
+    _, (measured, _) = beyond_mnist.halves(others["a"], "resized")
+    assert learnt and not learnt & {image.tobytes() for image in measured}
+
+
 def test_transfer_has_a_row_a_run(few, others, monkeypatch):
     monkeypatch.setattr(beyond_mnist, "fine_tune", lambda network, *rest, seed: network)
     table = beyond_mnist.transfer(few, TINY, [0, 1], names=["a"], per_class=[1, 3])

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -96,6 +97,20 @@ def test_a_committee_of_one_is_the_network_itself(few):
     assert table.test_error[:3].tolist() == pytest.approx(alone)
     together = sum(run.y_prob for run in runs).argmax(axis=1)
     assert table.test_error[6] == pytest.approx(100 * np.mean(together != few.y_test))
+
+
+def test_the_committee_has_ten_members(few, monkeypatch):
+    asked = []
+
+    def trained(recipes, data, seeds):
+        asked.extend(seeds)
+        y_prob = np.random.default_rng(0).dirichlet(np.ones(10), (len(seeds), 100))
+        return [SimpleNamespace(y_prob=p, y_pred=p.argmax(axis=1)) for p in y_prob]
+
+    monkeypatch.setattr(faster_and_better, "train_many", trained)
+    assert faster_and_better.committee(few).members.value_counts()[1] == 10
+    faster_and_better.misses(few)
+    assert asked == 2 * list(range(10))
 
 
 def test_misses_are_what_a_direct_count_finds(few):

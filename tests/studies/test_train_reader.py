@@ -1,11 +1,15 @@
 """The reader as it is trained: its data, its redrawn digits, and the weights that it ships."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
+from digitlib.calibration import fit_temperature
 from digitlib.data import model_input
 from digitlib.reader.network import WEIGHTS, load_network
+from digitlib.studies import train_reader
 from digitlib.studies.redraw import redraw
 from digitlib.studies.train_reader import NOT_A_DIGIT, READER, reader_data, save_reader
 
@@ -59,3 +63,37 @@ def test_shipped_reader_is_small_and_reads_mnist(data):
     assert WEIGHTS.stat().st_size < 2e6
     y_prob = load_network()(data.x_test[:1000])
     assert (y_prob.argmax(axis=1) == data.y_test[:1000]).mean() > 0.98
+
+
+class Reader:
+    """The shipped weights as a network of Keras gives them."""
+
+    def predict(self, x, **options):
+        y_prob = load_network()(np.rint(255 * x[..., 0]).astype(np.uint8))
+        return np.column_stack([y_prob, 1 - y_prob.sum(axis=1)])
+
+
+def test_temperature_is_fitted_on_the_images_held_out(sample, monkeypatch):
+    run = SimpleNamespace(load_model=Reader)
+    monkeypatch.setattr(train_reader, "reader_data", lambda mnist: mnist)
+    monkeypatch.setattr(train_reader, "train", lambda recipe, data: run)
+    _, temperature, right = train_reader.train_reader(sample)
+    n = READER.n_fitted(4000)
+    held_out, labels = model_input(sample.x_train[n:]), sample.y_train[n:]
+    y_prob = Reader().predict(held_out)[:, :NOT_A_DIGIT]
+    expected = fit_temperature(labels, y_prob / y_prob.sum(axis=1, keepdims=True))
+    assert temperature == pytest.approx(expected)
+    assert right == (y_prob.argmax(axis=1) == labels).mean()
+
+
+def test_some_redrawn_digits_are_cut_straight():
+    """Of redrawn discs few have a side as long as a cut through them, and without cuts hardly any."""
+    keras.utils.set_random_seed(0)
+    disc = np.float32(np.hypot(*np.indices((28, 28)) - 13.5) < 11)
+    drawn = redraw(np.repeat(disc[None, ..., None], 2000, axis=0)).numpy()[..., 0] > 0.4
+    longest = np.zeros(2000)
+    for turned in (np.rot90(drawn, k, (1, 2)) for k in range(4)):
+        rows = turned.sum(axis=2)
+        first = rows[np.arange(2000), (rows > 0).argmax(axis=1)]
+        longest = np.maximum(longest, first / rows.max(axis=1))
+    assert 0.02 < (longest > 0.65).mean() < 0.125
