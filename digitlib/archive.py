@@ -15,10 +15,10 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from digitlib.data import permuted
+from digitlib.data import Digits, permuted
 from digitlib.naming import file_name, names_of
 from digitlib.recipes import RECIPES
-from digitlib.training import DamagedRunError, keep_run, load_run, remove_run, train_jobs
+from digitlib.training import DamagedRunError, Run, keep_run, load_run, remove_run, train_jobs
 
 FOLDER = Path(__file__).parents[1] / "figures" / "runs"
 PROJECTS = ("p0", "p1", "p2", "p3", "p4")
@@ -27,7 +27,7 @@ NEED_Y_PROB = [(name, seed) for name in ("p2", "p3") for seed in (1, 2)]  # note
 SHIPPED = ("fast", "plain", "best", "tiny", "minute", "robust")  # with weights, seed 0
 
 
-def load_runs(recipes, data, seeds, *, file="y_pred.npy"):
+def load_runs(recipes, data: Digits, seeds, *, file: str = "y_pred.npy") -> list[Run]:
     """Every recipe with every seed out of the archive, or trained: a list of `Run`, by recipe.
 
     On MNIST, P2 and P3 with seed 0 are always trained here, if this machine has not done it

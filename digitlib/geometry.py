@@ -6,7 +6,7 @@ import pandas as pd
 from digitlib.data import checked_images
 
 
-def ink_geometry(images):
+def ink_geometry(images: np.ndarray) -> pd.DataFrame:
     """Ink, size, place and slant of each image: a DataFrame of n rows.
 
     images : uint8, shape (n, 28, 28), none of them empty

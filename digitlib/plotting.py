@@ -118,7 +118,7 @@ def plot_risk_coverage(table, *, most_declined=5, ax=None, **style):
     return ax
 
 
-def save_figure(fig, table, name, *, data, seeds=(), folder=None):
+def save_figure(fig, table, name, *, data, seeds=(), folder=None) -> Path:
     """Keep a figure as NAME.png and its numbers as NAME.csv, each written whole or not at all.
 
     table : DataFrame of the numbers

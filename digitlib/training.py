@@ -22,9 +22,10 @@ import platformdirs
 from tqdm.auto import tqdm
 
 from digitlib import fitting
-from digitlib.data import model_input
+from digitlib.data import Digits, model_input
 from digitlib.naming import VERSIONED, made_of, run_names
 from digitlib.recipes.layers import leave_to_keras
+from digitlib.recipes.recipe import Recipe
 from digitlib.workers import processor, workers
 
 
@@ -65,17 +66,17 @@ class DamagedRunError(ValueError):
     """A kept run is not what was written, or not the run that its name says."""
 
 
-def train(recipe, data, seed=0):
+def train(recipe: Recipe, data: Digits, seed: int = 0) -> Run:
     """Train one recipe once: the `Run`, from the cache where it is known already."""
     return train_jobs([(recipe, seed)], data)[0]
 
 
-def train_many(recipes, data, seeds):
+def train_many(recipes, data: Digits, seeds) -> list[Run]:
     """Train every recipe with every seed, as `train_jobs` does: a list of `Run`, by recipe."""
     return train_jobs([(recipe, seed) for recipe in recipes for seed in seeds], data)
 
 
-def train_jobs(jobs, data):
+def train_jobs(jobs, data: Digits) -> list[Run]:
     """Train pairs of a recipe and a seed, several at once: a list of `Run`, in their order.
 
     Each run has one processor core to itself, in a process of its own, so that its result does

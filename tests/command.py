@@ -1,14 +1,23 @@
-"""Runs a command in this process, which has loaded TensorFlow already."""
+"""Runs a command in this process, which has loaded TensorFlow already; waits, but not forever."""
 
 import io
 import subprocess
 import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 
 import matplotlib.pyplot as plt
 import pytest
 
 from digitlib.__main__ import main
+
+
+def wait_until(condition, seconds=120):
+    """Return once the condition holds; fail where it does not within the time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {seconds} s in vain"
+        time.sleep(0.05)
 
 
 def call(*arguments, folder, **environment):

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+from command import wait_until
 from tiny import TINY, few_digits, leave_mark
 
 from digitlib import workers as workers_module
@@ -38,9 +38,10 @@ def scheduler(tmp_path_factory):
     arguments = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file")
     allowed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     process = start("scheduler", *arguments, str(contact), **allowed)
-    while not contact.exists() or not contact.read_text(encoding="utf-8").endswith("}"):
-        assert process.poll() is None
-        time.sleep(0.1)
+    wait_until(
+        lambda: (contact.exists() and contact.read_text(encoding="utf-8").endswith("}"))
+        or process.poll() is not None
+    )  # fmt: skip
     yield json.loads(contact.read_text(encoding="utf-8"))["address"]
     process.terminate()
     process.wait()
@@ -74,9 +75,7 @@ def test_what_a_killed_worker_was_at_is_done_again_and_equal(start_worker, tmp_p
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "cluster"))
     with ThreadPoolExecutor() as thread:
         done = thread.submit(train_many, [recipe], few_digits(), seeds)
-        while not marks(tmp_path):
-            assert not done.done(), done.result()
-            time.sleep(0.05)
+        wait_until(lambda: marks(tmp_path) or done.done())
         os.kill(int(marks(tmp_path)[0].name.split("-")[1]), signal.SIGKILL)
         runs = done.result()
     assert len(marks(tmp_path)) == 3

@@ -15,6 +15,7 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
+from command import wait_until
 from keras import layers
 from nbclient import NotebookClient
 from tiny import TINY, dtype_policy, few_digits, note_settings, tiny_network
@@ -187,6 +188,7 @@ import dataclasses, resource, sys
 import joblib
 from digitlib.recipes import RECIPES
 from digitlib.training import train
+from command import wait_until
 from tiny import few_digits
 if __name__ == "__main__":
     recipe, epochs, largest_file = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -211,8 +213,12 @@ def start_training(tmp_path, recipe, epochs, largest_file):
 
 
 def wait_for_an_epoch(process):
-    while not re.search(r"\| [1-9]\d*/100000", line := process.stderr.readline()):
+    def shows_an_epoch():
+        line = process.stderr.readline()
         assert line, "training ended before its first epoch"
+        return re.search(r"\| [1-9]\d*/100000", line)
+
+    wait_until(shows_an_epoch)
 
 
 @posix
@@ -317,6 +323,7 @@ import keras, numpy as np
 from dataclasses import replace
 from keras import layers
 from digitlib.training import train
+from command import wait_until
 from tiny import TINY, few_digits
 few, runs = few_digits(), []
 ---

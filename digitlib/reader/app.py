@@ -25,8 +25,7 @@ CONNECTIONS = 256  # more get 503
 BODY_TIMEOUT = 15  # seconds in which a body must have arrived
 READERS = 2  # pictures decoded and read at the same time
 
-PAGE = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css"}
-TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+PAGE = {"index.html": "text/html", "app.js": "text/javascript", "style.css": "text/css"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -53,7 +52,8 @@ def create_app():
                 raise HTTPException(422, str(error)) from error
         return JSONResponse(content, headers=HEADERS)
 
-    routes = [Route(path, _file(name)) for path, name in PAGE.items()]
+    paths = {name: f"/{name.removeprefix('index.html')}" for name in PAGE}
+    routes = [Route(path, _file(name)) for name, path in paths.items()]
     routes.append(Route("/api/predict", predict, methods=["POST"]))
     return Starlette(
         routes=routes,
@@ -63,7 +63,7 @@ def create_app():
 
 def _file(name):
     path = Path(__file__).with_name("page") / name
-    content, media_type = path.read_bytes(), TYPES[path.suffix]
+    content, media_type = path.read_bytes(), PAGE[name]
 
     async def send(request):
         return Response(content, media_type=media_type, headers=HEADERS)

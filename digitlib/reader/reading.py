@@ -120,7 +120,7 @@ def _turned_back(box, turns, shape):
     return box
 
 
-def read_picture(source):
+def read_picture(source) -> dict:
     """What is written on a picture, as JSON's types; PictureError where it is no picture.
 
     source : what `load_picture` takes: a path, bytes or a uint8 array

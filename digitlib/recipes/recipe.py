@@ -20,6 +20,8 @@ class Recipe:
     augment : redraws a batch of training images, float32 (n, 28, 28, 1), inside the compiled step
     claims : what the source says its network reaches on the test set
     choices : what the source leaves open, what we chose, and why
+
+    >>> Recipe("mine", "my MLP", build=my_network, epochs=5, batch_size=64, validation=0.1)
     """
 
     name: str

@@ -42,11 +42,8 @@ def steps(data, way=None, seeds=SEEDS):
     for step, recipe in (way or from_p3_to_fast()).items():
         for seed in seeds:
             row = timed_in_fresh_process(replace(recipe, validation=0), held_out, seed)
-            rows.append(
-                {"step": step, "seed": seed, "seconds": row["seconds"], "val_error": row["error"],
-                 "machine": machine()}
-            )  # fmt: skip
-    return pd.DataFrame(rows)
+            rows.append((step, seed, row["seconds"], row["error"], machine()))
+    return pd.DataFrame(rows, columns=["step", "seed", "seconds", "val_error", "machine"])
 
 
 def _after_strides(*stack):
@@ -202,12 +199,10 @@ def records(data):
         n_seeds = {"fast": 20, "mlp_best": 3, "robust": 3}.get(recipe.name, 5)
         for run in train_many([recipe], data, range(n_seeds)):
             error = 100 * (run.y_pred != data.y_test).mean()
-            rows.append(
-                {"recipe": recipe.name, "parameters": parameters, "epochs": recipe.epochs,
-                 "seed": run.seed, "test_error": error, "seconds": run.history.seconds.sum(),
-                 "processor": run.processor}
-            )  # fmt: skip
-    return pd.DataFrame(rows)
+            about = recipe.name, parameters, recipe.epochs, run.seed
+            rows.append((*about, error, run.history.seconds.sum(), run.processor))
+    columns = ["recipe", "parameters", "epochs", "seed", "test_error", "seconds", "processor"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def committee(data, recipe=BEST, seeds=range(10)):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from digitlib.data import Digits
-from digitlib.fitting import fit
+from digitlib.fitting import compiled_model, fit
 from digitlib.recipes.layers import fused_copy
 from digitlib.recipes.recipe import Recipe, one_cycle
 
@@ -39,21 +39,14 @@ def fine_tune(network, images, labels, method, *, seed=0, n_steps=N_STEPS):
         model.set_weights(network.get_weights())
     for layer in model.layers[:-1]:
         layer.trainable = method != "frozen"
-    recipe = _recipe(model, method, len(images), n_steps)
-    optimizer = recipe.new_optimizer(len(images))
-    model.compile(optimizer=optimizer, loss=recipe.loss, metrics=["accuracy"])
-    fit(model, recipe, Digits("few", images, labels, images, labels), seed)
-    return model
-
-
-def _recipe(model, method, n, n_steps):
-    """The settings of a fine-tuning, for `fitting.fit`; n is the number of images."""
-    n_batches = math.ceil(n / BATCH_SIZE)
-    return Recipe(
+    few = Digits("few", images, labels, images, labels)
+    recipe = Recipe(
         name=method,
         title=f"fine-tuning: {method}",
         build=lambda: model,
-        epochs=math.ceil(n_steps / n_batches),
+        epochs=math.ceil(n_steps / math.ceil(len(images) / BATCH_SIZE)),
         batch_size=BATCH_SIZE,
         optimizer=one_cycle(RATES[method]),
     )
+    fit(compiled_model(recipe, few), recipe, few, seed)
+    return model

@@ -161,14 +161,10 @@ def _accuracy(trial, recipe, data, seed, policy):
 
 def _report(study, trial):
     tried = _settings(optuna.trial.FixedTrial(trial.params))
-    others = "".join(f", {name} {value}" for name, value in tried.others.items())
-    print(
-        f"trial {trial.number}: {'stopped at ' * (trial.state == TrialState.PRUNED)}"
-        f"{100 * trial.value:.2f} % (best {100 * study.best_value:.2f} %), batch size "
-        f"{tried.batch_size}, label smoothing {tried.label_smoothing}, "
-        f"{tried.optimizer}, peak {tried.peak}{others}",
-        file=sys.stderr,
-    )
+    stopped = "stopped at " * (trial.state == TrialState.PRUNED)
+    best = f"best {100 * study.best_value:.2f} %"
+    said = f"trial {trial.number}: {stopped}{100 * trial.value:.2f} % ({best}), {tried}"
+    print(said, file=sys.stderr)
 
 
 def _study_name(recipe, data, optimizers, seed):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
+from sklearn.datasets import load_digits
 
 from digitlib.reader.ink import WORK_SIDE, PictureError, load_picture
 from digitlib.reader.network import _convolve, load_network
@@ -412,6 +413,18 @@ def test_convolution_against_loops(size, stride):
 )
 def test_digits_in_place(label, text, matches):
     assert in_place(label, text) == matches
+
+
+def test_digits_of_the_uci_set_drawn_large_are_read():
+    """13 people's handwriting that everyone may show (CC BY 4.0), of 8 x 8 pixels, as pictures."""
+    x, y = load_digits(return_X_y=True)
+    ink = np.pad(12 * x[:200].reshape(-1, 8, 8), ((0, 0), (2, 2), (2, 2)))
+    pages = map(Image.fromarray, (235 - ink).astype(np.uint8))
+    pictures = [page.resize((144, 144), Image.Resampling.BICUBIC) for page in pages]
+    readings = [read(load_picture(np.asarray(picture)), load_network()) for picture in pictures]
+    right = np.array([r.text == str(digit) for r, digit in zip(readings, y, strict=False)])
+    sure = np.array([reading.sure for reading in readings])
+    assert right.mean() > 0.95 and sure.mean() > 0.7 and (sure & ~right).sum() <= 2
 
 
 def test_pictures_of_real_people():

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+from command import wait_until
 from optuna.trial import TrialState
 from tiny import TINY, dtype_policy, few_digits, leave_mark, tiny_network
 
@@ -21,6 +21,7 @@ RECIPE = replace(TINY, epochs=4, validation="test")
 SCRIPT = """
 import sys
 from dataclasses import replace
+from command import wait_until
 from tiny import TINY, few_digits, leave_mark
 from digitlib.studies.search import search
 if __name__ == "__main__":
@@ -165,9 +166,7 @@ def start_search(folder, epochs, n_trials, storage=None):
 def test_trial_of_a_killed_process_does_not_count(few, tmp_path, monkeypatch, database):
     storage = f"sqlite:///{tmp_path}/study.db" if database else None
     with start_search(tmp_path, 30, 2, storage) as process:
-        while not list(tmp_path.glob("mark-*")):
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.05)
+        wait_until(lambda: list(tmp_path.glob("mark-*")) or process.poll() is not None)
         os.killpg(process.pid, signal.SIGKILL)
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path))
     study = search(replace(TINY, epochs=30, augment=leave_mark), few, 2, storage=storage)

@@ -87,7 +87,7 @@ def test_temperature_is_fitted_on_the_images_held_out(sample, monkeypatch):
 
 
 def test_some_redrawn_digits_are_cut_straight():
-    """Of redrawn discs few have a side as long as a cut through them, and without cuts hardly any."""
+    """A cut leaves a disc a long straight side, and nothing else does."""
     keras.utils.set_random_seed(0)
     disc = np.float32(np.hypot(*np.indices((28, 28)) - 13.5) < 11)
     drawn = redraw(np.repeat(disc[None, ..., None], 2000, axis=0)).numpy()[..., 0] > 0.4
