@@ -52,8 +52,7 @@ def create_app():
                 raise HTTPException(422, str(error)) from error
         return JSONResponse(content, headers=HEADERS)
 
-    paths = {name: f"/{name.removeprefix('index.html')}" for name in PAGE}
-    routes = [Route(path, _file(name)) for name, path in paths.items()]
+    routes = [Route(f"/{name.removeprefix('index.html')}", _file(name)) for name in PAGE]
     routes.append(Route("/api/predict", predict, methods=["POST"]))
     return Starlette(
         routes=routes,
