@@ -11,7 +11,6 @@ import hashlib
 import inspect
 import json
 import sys
-import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -23,7 +22,7 @@ from joblib.hashing import NumpyHasher
 from digitlib import fitting
 
 VERSIONED = ("keras", "numpy", "tensorflow")
-INSTALLED = sysconfig.get_path("purelib")
+INSTALLED = {"site-packages", "dist-packages"}  # the folders that pip and Debian fill
 GENERATED = ("__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
 
 
@@ -107,7 +106,7 @@ def _is_own(thing):
     code = thing if isinstance(thing, FunctionType | type) else type(thing)
     package = code.__module__.partition(".")[0]
     file = getattr(sys.modules.get(package), "__file__", None) or ""
-    is_installed = package in sys.stdlib_module_names or Path(file).is_relative_to(INSTALLED)
+    is_installed = package in sys.stdlib_module_names or INSTALLED & {*Path(file).parts}
     return package in ("digitlib", "__main__") or not is_installed
 
 

@@ -259,6 +259,10 @@ def test_mcnemar_of_fay():
     assert mcnemar(y_true, *y_preds) == McNemar(21, 2, 9, 12, pytest.approx(0.06543, abs=5e-6))
 
 
+def test_mcnemar_counts_digits_below_and_above_the_true_one_as_wrong():
+    assert mcnemar([5, 5, 5], [4, 5, 6], [6, 4, 5])[:4] == (0, 1, 1, 1)
+
+
 @quick
 @given(st.integers(0, 30), st.integers(0, 30))
 def test_mcnemar_is_a_fair_coin(n_a, n_b):
@@ -486,12 +490,13 @@ def test_temperature_of_a_certain_model():
     assert heated.min() > 0.01
 
 
-def test_fit_temperature_finds_the_one_that_made_the_labels():
+@pytest.mark.parametrize("true_temperature", [0.6, 1.7])
+def test_fit_temperature_finds_the_one_that_made_the_labels(true_temperature):
     rng = np.random.default_rng(15)
     _, y_prob = random_model(15, n=20_000)
-    y_true = calibrated_labels(apply_temperature(y_prob, 1.7), rng)
+    y_true = calibrated_labels(apply_temperature(y_prob, true_temperature), rng)
     temperature = fit_temperature(y_true, y_prob)
-    assert temperature == pytest.approx(1.7, rel=0.03)
+    assert temperature == pytest.approx(true_temperature, rel=0.03)
     best = nll(y_true, apply_temperature(y_prob, temperature))
     for other in (temperature * 0.99, temperature * 1.01):
         assert best < nll(y_true, apply_temperature(y_prob, other))
