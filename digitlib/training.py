@@ -168,7 +168,7 @@ def _train(name, parts, recipe, data, seed, policy, counter):
             os.write(file, b".")
             os.close(file)
 
-    if isinstance(recipe.loss, partial):
+    if getattr(recipe.loss, "func", None) is _loss:
         recipe = replace(recipe, loss=recipe.loss())
     model, history = fitting.train_here(recipe, data, seed, policy, after_epoch=count)
     y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)

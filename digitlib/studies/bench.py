@@ -56,8 +56,8 @@ def timed_in_fresh_process(entry, data, seed):
     Raises RuntimeError, with the reason, where that process fails.
     """
     start = {"initializer": start_worker, "initargs": (os.getpid(),)}
-    processors = {"CUDA_VISIBLE_DEVICES": "-1"}  # are compared
-    with ProcessPoolExecutor(1, env=processors, **start) as pool:
+    no_gpu = {"CUDA_VISIBLE_DEVICES": "-1"}  # processors are compared
+    with ProcessPoolExecutor(1, env=no_gpu, **start) as pool:
         try:
             return pool.submit(time_training, entry, data, seed).result()
         except Exception as error:
