@@ -221,7 +221,12 @@ def test_two_digits_that_touch_are_taken_apart(digits):
         alike = np.array([[likeness(image, digit) for digit in (left, right)] for image in images])
         return np.where(alike > 0.85, alike, 0.05)
 
-    assert read(load_picture(canvas), predict).text == "01"
+    reading = read(load_picture(canvas), predict)
+    assert reading.text == "01"
+    (start, _, cut, _), (same_cut, _, stop, _) = (digit.box for digit in reading.digits)
+    inked = np.flatnonzero(canvas.any(axis=0))
+    assert abs(start - inked[0]) <= 1 and abs(stop - inked[-1]) <= 1  # faint pixels are paper
+    assert start < cut == same_cut < stop
 
 
 def test_what_predict_calls_no_digit_is_not_sure(digits):
