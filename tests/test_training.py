@@ -27,6 +27,8 @@ from digitlib.recipes import one_cycle
 from digitlib.training import cache_folder, train, train_many
 from digitlib.workers import processor
 
+PATHS = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+
 
 @pytest.fixture(scope="module")
 def few():
@@ -205,7 +207,7 @@ def start_training(tmp_path, recipe, epochs, largest_file):
     return subprocess.Popen(
         [sys.executable, tmp_path / "script.py", recipe, str(epochs), str(largest_file)],
         env={name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
-        | {"DIGITLIB_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(Path(__file__).parent)},
+        | {"DIGITLIB_CACHE": str(tmp_path / "cache"), "PYTHONPATH": PATHS},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -369,7 +371,7 @@ print(*(run.path.name for run in runs[0]))
 
 
 def test_what_a_cell_defines_is_trained_and_kept_by_its_source(cache, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", PATHS)
     printed = []
     for cells in (CELLS, "# another kernel, the same source\n" + CELLS):
         notebook = nbformat.v4.new_notebook()
