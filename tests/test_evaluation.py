@@ -412,6 +412,15 @@ def test_ece_of_certainty():
     assert ece((np.arange(10) + 1) % 10, certain) == 1
 
 
+def test_calibration_is_measured_in_fifteen_bins_unless_told_otherwise():
+    y_true, y_prob = random_model(18)
+    assert len(reliability_table(y_true, y_prob)) == 15
+    assert ece(y_true, y_prob) == ece(y_true, y_prob, n_bins=15) != ece(y_true, y_prob, n_bins=16)
+    few = {"n_draws": 20}
+    assert calibrated_ece(y_prob, **few) == calibrated_ece(y_prob, n_bins=15, **few)
+    assert bootstrap_ece(y_true, y_prob, **few) == bootstrap_ece(y_true, y_prob, n_bins=15, **few)
+
+
 def test_bootstrap_ece_is_scipys_basic_bootstrap():
     y_true, y_prob = random_model(11)
 
@@ -601,6 +610,7 @@ def with_row(*values):
         (lambda: nll(LABELS, with_row(np.nan)), r"^y_prob: .*\[nan, .* at index 3"),
         (lambda: nll(LABELS, CERTAIN[:-1]), "^y_prob: expected 20 images, .*got 19"),
         (lambda: nll(LABELS, CERTAIN[:, :9]), r"^y_prob: .*shape \(20, 9\)"),
+        (lambda: nll(LABELS, np.pad(CERTAIN, [(0, 0), (0, 1)])), r"^y_prob: .*shape \(20, 11\)"),
         (lambda: nll(LABELS[:10], LABELS[:10]), r"^y_prob: .*shape \(10,\)"),
         (lambda: ece(CERTAIN, CERTAIN), r"^y_true: .*shape \(20, 10\)"),
         (lambda: ece([], np.empty((0, 10))), r"^y_true: .*shape \(0,\)"),
@@ -616,6 +626,7 @@ def with_row(*values):
         (lambda: bootstrap_error(LABELS, []), "^y_preds: expected 1 models or more, got 0"),
         (lambda: error_variance(LABELS, [LABELS]), "^y_preds: expected 2 models or more, got 1"),
         (lambda: cochrans_q(LABELS, {"a": LABELS}), "^predictions: expected 2 .*got 1"),
+        (lambda: compare_pairs(LABELS, {"a": LABELS}), "^predictions: expected 2 .*got 1"),
         (
             lambda: compare_pairs(LABELS, {"a": LABELS, "cnn": LABELS + 1}),
             r"^predictions\['cnn'\]: .*got 10 at index 9",

@@ -86,6 +86,14 @@ def test_repeats_whatever_follows_and_whatever_else_is_drawn(name, images):
         np.testing.assert_array_equal(corrupt(images[:n], name, seed=3), corrupted[:n])
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_becomes_of_an_image_depends_on_it_and_not_on_those_after_it(name, images):
+    others = images[:12].copy()
+    others[5] = np.where(np.arange(28) < 14, 255, 0)
+    differ = (corrupt(others, name) != corrupt(images[:12], name)).any(axis=(1, 2))
+    assert differ[5] and not differ[:5].any()
+
+
 @pytest.mark.parametrize("name", RANDOM)
 def test_random_ones_differ_by_image_and_seed(name):
     same = np.repeat(dot(14, 14) | dot(6, 20), 20, axis=0)
@@ -306,6 +314,17 @@ def test_zigzags_are_some_of_the_270_published_ones():
     expected = [zigzag(r0, r0 + rise) for r0 in range(27) for rise in range(-5, 5)]
     lines = corrupt(grey(0, 20), "zigzag")
     assert all(any(same_but_for_rounding(image, e) for e in expected) for image in lines)
+
+
+def test_each_of_the_published_zigzags_and_dotted_lines_is_drawn():
+    on = np.arange(28) // 2 % 2
+    dotted = [on * line(0, r0, 27, r1) for r0, r1 in np.ndindex(27, 27)]
+    zigzags = [zigzag(r0, r0 + rise) for r0 in range(27) for rise in range(-5, 5)]
+    for name, published in (("dotted_line", dotted), ("zigzag", zigzags)):
+        drawn = corrupt(grey(0, 12 * len(published)), name).reshape(-1, 784) / np.float32(255)
+        published = np.clip(published, 0, 1).reshape(-1, 784).astype(np.float32)
+        distance = (published**2).sum(axis=1) - 2 * drawn @ published.T
+        assert len(np.unique(distance.argmin(axis=1))) == len(published)
 
 
 @pytest.mark.parametrize("name", ["dotted_line", "zigzag"])
