@@ -24,6 +24,7 @@ from digitlib.data import (
     load_sample,
     model_input,
     one_hot,
+    permuted,
     read_idx,
 )
 
@@ -321,3 +322,12 @@ def test_arrays_cannot_change_after_their_hash_was_taken(sample):
         data.x_test[0] = 0
     assert np.array_equal(data.x_test, sample.x_test)
     assert replace(data, x_test=data.x_test).sha256 == before
+
+
+def test_permuted_pixels_are_the_same_in_one_other_order_for_all_images(sample):
+    shuffled = permuted(sample)
+    pairs = [(sample.x_train, shuffled.x_train), (sample.x_test, shuffled.x_test)]
+    before, after = (np.concatenate(each).reshape(5000, 784) for each in zip(*pairs, strict=True))
+    columns = [sorted(column.tobytes() for column in images.T) for images in (before, after)]
+    assert columns[0] == columns[1] and (before != after).any(axis=1).all()
+    assert np.array_equal(shuffled.y_test, sample.y_test) and shuffled.name != sample.name
