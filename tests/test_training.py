@@ -99,6 +99,13 @@ def test_a_network_in_another_precision_is_another_run(few, cache):
     assert built.path == double.path != single.path
 
 
+def test_a_network_that_only_computes_in_another_precision_has_another_name(few):
+    """In bfloat16, say, its weights are float32 all the same."""
+    names = run_names([(TINY, 0)], few)
+    with dtype_policy("mixed_bfloat16"):
+        assert run_names([(TINY, 0)], few) != names
+
+
 def erase(images):
     return 0 * images
 
