@@ -78,8 +78,8 @@ def _eight_bit(image):
     """The image in a mode that Pillow can resize: L, LA, RGB, RGBA or CMYK."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image, np.float32)
-        deep = 65535 if image.mode != "F" else max(values.max(), 1e-9)
-        top = deep if values.max() > 255 else 255
+        top = 65535 if values.max() > 255 else 255  # some programs keep 8 bits in 16
+        top = top if image.mode != "F" else max(values.max(), 1e-9)
         return Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
     if image.mode in ("P", "PA"):
         return image.convert("RGBA")

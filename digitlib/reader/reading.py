@@ -123,11 +123,11 @@ def _turned_back(box, turns, shape):
 def read_picture(source) -> dict:
     """What is written on a picture, as JSON's types; PictureError where it is no picture.
 
-    source : what `load_picture` takes: a path, bytes or a uint8 array
-    The answer has `text`, `sure`, and `digits` in reading
-    order, each with `digit`, `confidence` (0 to 1), `sure`, `box` (left, top, right, bottom in
-    pixels of the upright picture), `probabilities` of 0 to 9 (what they lack of 1 is the
-    probability that it is no digit), and `image`, the 28 x 28 image judged, a PNG in base64.
+    source : what `load_picture` takes: a path, bytes or an array
+    The answer has `text`, `sure`, and `digits` in reading order, each with `digit`, `confidence`
+    (0 to 1), `sure`, `box` (left, top, right, bottom in pixels of the upright picture),
+    `probabilities` of 0 to 9 (what they lack of 1 is the probability that it is no digit), and
+    `image`, the 28 x 28 image judged, a PNG in base64.
     """
     reading = read(load_picture(source), load_network())
     digits = [

@@ -329,6 +329,13 @@ def test_deep_picture_with_values_up_to_255_is_no_black_one(digits, mode):
         assert np.array_equal(load_picture(deep).pixels, paper)
 
 
+@pytest.mark.parametrize("most", [1, 255, 1000])
+def test_picture_of_floats_is_as_bright_as_its_brightest_pixel(digits, most):
+    paper = 255 - np.kron(digits[0], np.ones((6, 6), np.uint8))
+    floats = saved(Image.fromarray(paper.astype(np.float32) * (most / 255)), "TIFF")
+    assert np.abs(load_picture(floats).pixels.astype(int) - paper).max() <= 1
+
+
 @pytest.mark.parametrize("kind", [np.int64, np.uint16, np.int8])
 def test_array_may_hold_any_integers_from_0_to_255(digits, kind):
     paper = 127 - digits[0] // 2
