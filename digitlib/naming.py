@@ -37,7 +37,7 @@ def names_of(jobs, data, *others):
 
     others : what else decides the name, as JSON can hold it
     """
-    made = {id(recipe): made_of(recipe, data) for recipe, _ in jobs}
+    made = made_of_all(jobs, data)
     return [file_name(recipe.name, seed, [made[id(recipe)], *others]) for recipe, seed in jobs]
 
 
@@ -45,6 +45,12 @@ def file_name(recipe, seed, parts):
     """The name of the file for a recipe's name, a seed and whatever else decides, as JSON."""
     digest = hashlib.sha256(json.dumps([parts, seed]).encode()).hexdigest()
     return f"{recipe}-seed{seed}-{digest[:16]}"
+
+
+def made_of_all(jobs, data):
+    """What each recipe of the jobs is made of, by its id: built once, not for every seed."""
+    recipes = {id(recipe): recipe for recipe, _ in jobs}
+    return {key: made_of(recipe, data) for key, recipe in recipes.items()}
 
 
 def made_of(recipe, data):

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from digitlib import fitting
 from digitlib.data import Digits, model_input
-from digitlib.naming import VERSIONED, made_of, run_names
+from digitlib.naming import VERSIONED, made_of_all, run_names
 from digitlib.recipes.layers import leave_to_keras
 from digitlib.recipes.recipe import Recipe
 from digitlib.workers import processor, workers
@@ -110,8 +110,9 @@ def _kept(path):
 def _train_missing(jobs, data, folder):
     policy = keras.config.dtype_policy()
     n_epochs = sum(recipe.epochs for recipe, _ in jobs.values())
+    made = made_of_all(jobs.values(), data)
     tasks = [
-        (name, made_of(recipe, data), replace(recipe, loss=_sendable(recipe.loss)), data, seed)
+        (name, made[id(recipe)], replace(recipe, loss=_sendable(recipe.loss)), data, seed)
         for name, (recipe, seed) in jobs.items()
     ]
     with workers(len(jobs), shared=[data]) as parallel, _epoch_counter(n_epochs) as (bar, counter):

@@ -197,7 +197,6 @@ import dataclasses, resource, sys
 import joblib
 from digitlib.recipes import RECIPES
 from digitlib.training import train
-from command import wait_until
 from tiny import few_digits
 if __name__ == "__main__":
     recipe, epochs, largest_file = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -282,6 +281,21 @@ def test_without_a_cache_of_the_user_runs_are_kept_in_a_temporary_place(tmp_path
         assert cache_folder().parent == tmp_path and cache_folder().is_dir()
 
 
+def test_a_network_is_not_built_again_for_every_seed(few):
+    built = []
+
+    def build():
+        built.append(tiny_network())
+        return built[-1]
+
+    recipe, numbers = dataclasses.replace(TINY, build=build), []
+    for seeds in (range(1), range(5)):
+        built.clear()
+        run_names([(recipe, seed) for seed in seeds], few)
+        numbers.append(len(built))
+    assert numbers[0] == numbers[1]
+
+
 def with_first_weights(value):
     model = tiny_network()
     kernel, bias = model.get_weights()
@@ -332,7 +346,6 @@ import keras, numpy as np
 from dataclasses import replace
 from keras import layers
 from digitlib.training import train
-from command import wait_until
 from tiny import TINY, few_digits
 few, runs = few_digits(), []
 ---
