@@ -13,15 +13,21 @@ from functools import partial
 from importlib.metadata import version
 
 import joblib
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from joblib.externals.loky import ProcessPoolExecutor
+from keras import layers
 from matplotlib.ticker import LogFormatter
 from tqdm import tqdm
 
 from digitlib.data import model_input, one_hot
+from digitlib.fitting import compiled_model, fit
 from digitlib.plotting import RIGHT
+from digitlib.recipes import get_recipe
+from digitlib.recipes.recipe import classifier
 from digitlib.workers import processor, start_worker
 
 KERAS = "Keras example"
@@ -37,8 +43,6 @@ def bench(data, entries):
     entries : number of seeds by name, such as FULL
     A training is reported on stderr as soon as it is done.
     """
-    from digitlib.recipes import get_recipe
-
     jobs = [(name, seed) for name, n_seeds in entries.items() for seed in range(n_seeds)]
     rows = []
     for name, seed in tqdm(jobs, "bench", unit="training"):
@@ -72,11 +76,6 @@ def time_training(entry, data, seed):
     Returns entry, seed, seconds, error (percent; NaN for KERAS_QUICK), one_image_ms (median) and
     images_per_second (in batches of 1,000).
     """
-    import keras
-    import tensorflow as tf
-
-    from digitlib.fitting import compiled_model, fit
-
     keras.utils.set_random_seed(seed)
     if isinstance(entry, str):
         model, seconds = _train_keras_example(data, epochs=2 if entry == KERAS_QUICK else 15)
@@ -117,20 +116,13 @@ def call_seconds(function, at_least=0.5):
 
 def keras_example_network():
     """The network of Keras's "Simple MNIST convnet"."""
-    import keras
-    from keras import layers
-
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            layers.Dropout(0.5),
-            layers.Dense(10, activation="softmax"),
-        ]
+    return classifier(
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dropout(0.5),
     )
 
 
@@ -140,8 +132,6 @@ def _train_keras_example(data, epochs):
     epochs : where fewer than its 15, the others are taken to be as long as the last of these
     Source: F. Chollet, keras-team/keras-io, examples/vision/mnist_convnet.py
     """
-    import keras
-
     x, y = model_input(data.x_train), one_hot(data.y_train)
     times = [time.perf_counter()]
     watch = keras.callbacks.LambdaCallback(

@@ -197,7 +197,6 @@ def _database(url):
 
 def _journal(path):
     """A file, which Optuna recommends over SQLite where several processes write."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = JournalFileOpenLock(str(path))
     try:
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
