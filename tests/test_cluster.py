@@ -38,10 +38,12 @@ def scheduler(tmp_path_factory):
     arguments = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file")
     allowed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     process = start("scheduler", *arguments, str(contact), **allowed)
-    wait_until(
-        lambda: (contact.exists() and contact.read_text(encoding="utf-8").endswith("}"))
-        or process.poll() is not None
-    )  # fmt: skip
+
+    def is_written():
+        assert process.poll() is None
+        return contact.exists() and contact.read_text(encoding="utf-8").endswith("}")
+
+    wait_until(is_written)
     yield json.loads(contact.read_text(encoding="utf-8"))["address"]
     process.terminate()
     process.wait()
@@ -75,7 +77,12 @@ def test_what_a_killed_worker_was_at_is_done_again_and_equal(start_worker, tmp_p
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "cluster"))
     with ThreadPoolExecutor() as thread:
         done = thread.submit(train_many, [recipe], few_digits(), seeds)
-        wait_until(lambda: marks(tmp_path) or done.done())
+
+        def one_has_begun():
+            assert not done.done(), done.result()
+            return marks(tmp_path)
+
+        wait_until(one_has_begun)
         os.kill(int(marks(tmp_path)[0].name.split("-")[1]), signal.SIGKILL)
         runs = done.result()
     assert len(marks(tmp_path)) == 3

@@ -67,9 +67,6 @@ def test_reading_and_a_frozen_layer_use_the_statistics(pair, images, frozen):
 
 LOAD = """
 import sys
-import subprocess
-import sys
-
 import keras
 import numpy as np
 model = keras.saving.load_model(sys.argv[1])

@@ -22,7 +22,6 @@ RECIPE = replace(TINY, epochs=4, validation="test")
 SCRIPT = """
 import sys
 from dataclasses import replace
-from command import call, wait_until
 from tiny import TINY, few_digits, leave_mark
 from digitlib.studies.search import search
 if __name__ == "__main__":
@@ -87,6 +86,8 @@ def test_what_is_printed_trains_to_what_was_found(study, few, monkeypatch):
     run = train(pasted["recipe"], few, seed=0)
     assert run.history.val_accuracy.iloc[-1] == study.best_value
     assert pasted["recipe"].n_fitted(400) == 333
+    found = train(best_settings(study).applied_to(RECIPE), few, seed=0)
+    assert found.path == run.path
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -167,7 +168,12 @@ def start_search(folder, epochs, n_trials, storage=None):
 def test_trial_of_a_killed_process_does_not_count(few, tmp_path, monkeypatch, database):
     storage = f"sqlite:///{tmp_path}/study.db" if database else None
     with start_search(tmp_path, 30, 2, storage) as process:
-        wait_until(lambda: list(tmp_path.glob("mark-*")) or process.poll() is not None)
+
+        def has_begun():
+            assert process.poll() is None, process.stderr.read()
+            return list(tmp_path.glob("mark-*"))
+
+        wait_until(has_begun)
         os.killpg(process.pid, signal.SIGKILL)
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path))
     study = search(replace(TINY, epochs=30, augment=leave_mark), few, 2, storage=storage)
