@@ -110,12 +110,12 @@ def test_network_without_errors_has_a_report(sample, tmp_path):
     )
 
 
-def evaluate(*arguments):
-    return call("evaluate", *arguments, folder=".", DIGITLIB_DATASET="sample")
+def evaluate(*arguments, folder):
+    return call("evaluate", *arguments, folder=folder, DIGITLIB_DATASET="sample")
 
 
 def test_command_writes_the_report(trained, tmp_path):
-    done = evaluate(trained[0], "--report", tmp_path / "report")
+    done = evaluate(trained[0], "--report", tmp_path / "report", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     page = tmp_path / "report" / "sample" / "report.html"
     assert str(page) in done.stdout and "tiny.keras" in page.read_text(encoding="utf-8")
@@ -133,6 +133,6 @@ def test_command_writes_the_report(trained, tmp_path):
 )
 def test_network_of_another_kind_gets_a_clear_error(last, message, tmp_path):
     network(last).save(tmp_path / "other.keras")
-    done = evaluate(tmp_path / "other.keras", "--report", tmp_path)
+    done = evaluate(tmp_path / "other.keras", "--report", tmp_path, folder=tmp_path)
     assert done.returncode != 0
     assert message in done.stderr and "Traceback" not in done.stderr
