@@ -11,7 +11,11 @@ import pandas as pd
 from digitlib.files import written_whole
 
 PACKAGES = ("digitlib", "numpy", "matplotlib", "keras", "tensorflow")  # named in every PNG
-RIGHT, WRONG = "#0072B2", "#D55E00"
+# One meaning for each colour, in every figure; neighbours in a figure differ in grey, too.
+RIGHT, WRONG = "#0072B2", "#D55E00"  # answers
+MLP, CNN = "#CC79A7", "#006548"  # kinds of networks, and P2 and P3 as their examples
+READER = "#5B4A9E"  # the network that reads people's own pictures
+DATA = "#5A6472"  # what is none of these: counts, measurements, a single curve
 
 
 def use_style():
@@ -54,9 +58,9 @@ def plot_training_curves(histories, *, metric="loss", ax=None):
     """
     ax = plt.gca() if ax is None else ax
     curves = {
-        metric: ("training", "--", RIGHT),
-        f"val_{metric}": ("validation", "-", WRONG),
-        f"test_{metric}": ("test", "-", WRONG),
+        metric: ("training", "--", "#999999"),
+        f"val_{metric}": ("validation", "-", DATA),
+        f"test_{metric}": ("test", "-", DATA),
     }
     for column in histories[0].columns.intersection(list(curves)):
         name, style, color = curves[column]

@@ -25,7 +25,6 @@ from tqdm import tqdm
 
 from digitlib.data import model_input, one_hot
 from digitlib.fitting import compiled_model, fit
-from digitlib.plotting import RIGHT
 from digitlib.recipes import get_recipe
 from digitlib.recipes.recipe import classifier
 from digitlib.workers import processor, start_worker
@@ -209,14 +208,14 @@ def plot_bench(table, *, ax=None):
     table = table.dropna(subset="error").sort_values("seconds")
     table = table.fillna({"seconds_sd": 0, "error_sd": 0})  # single trainings
     on_front = pareto_front(table.seconds, table.error)
-    for part, color in ((table[~on_front], "#777777"), (table[on_front], RIGHT)):
+    for part, color in ((table[~on_front], "#777777"), (table[on_front], "black")):
         ax.errorbar(
             part.seconds, part.error, part.error_sd, part.seconds_sd, fmt="o", color=color,
             elinewidth=1, capsize=2,
         )  # fmt: skip
     front = table[on_front]
     stairs = np.repeat(front.seconds, 2)[1:], np.repeat(front.error, 2)[:-1]
-    ax.plot(*stairs, color=RIGHT, linewidth=1, zorder=1)
+    ax.plot(*stairs, color="black", linewidth=1, zorder=1)
     for row, below in zip(table.itertuples(), on_front, strict=True):
         style = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
         ax.annotate(row.entry, (row.seconds, row.error), (0, -17 if below else 9), **style)
