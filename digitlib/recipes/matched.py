@@ -71,23 +71,17 @@ def _every_second():
     return layers.MaxPooling2D(1, strides=2)
 
 
-def _matched(name, title, build):
-    return Recipe(
-        name=name,
-        title=title,
-        build=build,
-        epochs=10,
-        batch_size=128,
-        validation=1 / 6,
-        optimizer=one_cycle(2e-3),
-    )
-
-
+SETTINGS = {
+    "epochs": 10,
+    "batch_size": 128,
+    "validation": 1 / 6,
+    "optimizer": one_cycle(4e-3),
+}
 MATCHED = (
-    _matched("linear", "linear reader", _linear),
-    _matched("mlp", "MLP 221-221", _mlp(221)),
-    _matched("wide_mlp", "MLP 1500-1500", _mlp(1500)),
-    _matched("cnn", "CNN 32-64", _windows(_convolution)),
-    _matched("unshared", "CNN, weights not shared", _windows(LocallyConnected)),
-    _matched("unpooled", "CNN, no pooling", _windows(_convolution, _every_second)),
+    Recipe("linear", "linear reader", _linear, **SETTINGS),
+    Recipe("mlp", "MLP 221-221", _mlp(221), **SETTINGS),
+    Recipe("wide_mlp", "MLP 1500-1500", _mlp(1500), **SETTINGS),
+    Recipe("cnn", "CNN 32-64", _windows(_convolution), **SETTINGS),
+    Recipe("unshared", "CNN, weights not shared", _windows(LocallyConnected), **SETTINGS),
+    Recipe("unpooled", "CNN, no pooling", _windows(_convolution, _every_second), **SETTINGS),
 )
