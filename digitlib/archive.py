@@ -8,14 +8,13 @@ trains what of it this machine has not trained before.
 import json
 import os
 import warnings
-from itertools import chain
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 
-from digitlib.data import Digits, permuted
+from digitlib.data import Digits
 from digitlib.naming import file_name, names_of
 from digitlib.recipes import RECIPES
 from digitlib.training import DamagedRunError, Run, keep_run, load_run, remove_run, train_jobs
@@ -92,10 +91,10 @@ def reproduce(mnist, *, write=False):
 
     write : let the new runs take the place of the archive's
     """
-    collections = _collections(mnist)
-    jobs = [[(recipe, seed) for recipe, seed, _ in group] for _, group in collections]
-    names = [names_of(each, part) for each, (part, _) in zip(jobs, collections, strict=True)]
-    kept = [run for name in chain(*names) if (run := _archived(name))]
+    entries = _entries()
+    jobs = [(recipe, seed) for recipe, seed, _ in entries]
+    names = names_of(jobs, mnist)
+    kept = [run for name in names if (run := _archived(name))]
     if kept:
         seconds = sum(run.history.seconds.sum() for run in kept)
         print(
@@ -104,26 +103,22 @@ def reproduce(mnist, *, write=False):
             "Runs that this machine has trained before come from its cache.",
             flush=True,
         )
-    tables = []
-    for (part, group), its_jobs, its_names in zip(collections, jobs, names, strict=True):
-        runs = train_jobs(its_jobs, part)
-        tables.append(closeness(runs, RECIPES.values(), part))
-        if write:
-            for run, name, (*_, file) in zip(runs, its_names, group, strict=True):
-                _write(run, name, file)
-    return pd.concat(tables, ignore_index=True)
+    runs = train_jobs(jobs, mnist)
+    table = closeness(runs, RECIPES.values(), mnist)
+    if write:
+        for run, name, (*_, file) in zip(runs, names, entries, strict=True):
+            _write(run, name, file)
+    return table
 
 
-def _collections(mnist):
-    """All that is archived: data with its recipes, seeds, and the file that each needs besides."""
+def _entries():
+    """All that is archived: a recipe, a seed, and the file that it needs besides."""
     projects = [
         (RECIPES[name], seed, "y_prob.npy" if (name, seed) in NEED_Y_PROB else None)
         for name in PROJECTS
         for seed in range(10)
     ]
-    ours = [(RECIPES[name], 0, "model.keras") for name in SHIPPED]
-    shuffled = [(RECIPES[name], seed, None) for name in ("p2", "p3") for seed in range(3)]
-    return [(mnist, projects + ours), (permuted(mnist), shuffled)]
+    return projects + [(RECIPES[name], 0, "model.keras") for name in SHIPPED]
 
 
 def _archived(name):

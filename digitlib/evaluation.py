@@ -5,7 +5,6 @@ ValueError that names the argument and the value. An interval covers 95 %, and w
 repeats with its `seed`. Errors are fractions, not percent.
 """
 
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -94,7 +93,7 @@ def bootstrap_error(y_true, y_preds, *, n_draws=1000, seed=0):
     y_preds : digits, shape (n_seeds, n); the predictions of one recipe trained with many seeds
     Source: Owen (2007), "The pigeonhole bootstrap".
     """
-    wrong = _wrong(y_true, y_preds=y_preds)
+    wrong = _wrong(y_true, y_preds)
     n_seeds, n = wrong.shape
     rng = np.random.default_rng(seed)
     # Images that the same seeds get wrong are alike, so drawing how many there are of each kind
@@ -122,7 +121,7 @@ def error_variance(y_true, y_preds):
     Source: Jordan (2024), "On the variance of neural network training with respect to test sets
     and distributions"; the same as a two-way analysis of variance with random effects.
     """
-    wrong = _wrong(y_true, least=2, y_preds=y_preds)
+    wrong = _wrong(y_true, y_preds, least=2)
     n = wrong.shape[1]
     errors = wrong.mean(axis=1)
     over_seeds = errors.var(ddof=1)
@@ -139,55 +138,31 @@ def error_variance(y_true, y_preds):
     )
 
 
+def clustered_interval(k, n, *, n_draws=2000, seed=0):
+    """The 95 % interval (low, high) for k / n where images come in clusters, such as writers.
+
+    Clusters are drawn anew, so that images of one hand count as what they are: alike.
+
+    k, n : shape (n_clusters,); of a cluster's n images, how many, or the difference of two counts
+    Source: Field and Welsh (2007), "Bootstrapping clustered data".
+    """
+    k, n = np.asarray(k), np.asarray(n)
+    share = np.full(len(n), 1 / len(n))
+    draws = np.random.default_rng(seed).multinomial(len(n), share, size=n_draws)
+    return tuple(central_95((draws @ k) / (draws @ n)))
+
+
 def mcnemar(y_true, y_pred_a, y_pred_b) -> McNemar:
     """Whether two trained models are equally often right on the same images: the exact test.
 
     Source: McNemar (1947), "Note on the sampling error of the difference between correlated
     proportions or percentages".
     """
-    y_true, y_pred_a, y_pred_b = checked(y_true=y_true, y_pred_a=y_pred_a, y_pred_b=y_pred_b)
-    return _mcnemar(y_pred_a == y_true, y_pred_b == y_true)
+    from mlxtend.evaluate import mcnemar, mcnemar_table
 
-
-def compare_pairs(y_true, predictions):
-    """A row for every pair of models: model_a, model_b, their `McNemar`, and p_holm.
-
-    predictions : dict of digits, shape (n,), by the name of the model
-    """
-    right = dict(zip(predictions, ~_wrong(y_true, least=2, predictions=predictions), strict=True))
-    pairs = list(combinations(predictions, 2))
-    table = pd.DataFrame(pairs, columns=["model_a", "model_b"])
-    table = table.join(pd.DataFrame([_mcnemar(right[a], right[b]) for a, b in pairs]))
-    return table.assign(p_holm=holm(table["p_value"]))
-
-
-def cochrans_q(y_true, predictions):
-    """Whether all of several models are equally often right: Cochran's Q and its p-value.
-
-    predictions : dict of digits, shape (n,), by the name of the model
-    Source: Cochran (1950), "The comparison of percentages in matched samples".
-    """
-    from mlxtend.evaluate import cochrans_q as mlxtend_cochrans_q
-
-    right = ~_wrong(y_true, least=2, predictions=predictions)
-    right = right[:, right.any(axis=0) & ~right.all(axis=0)]  # the others add nothing to Q
-    if not right.size:
-        return 0.0, 1.0
-    q, p_value = mlxtend_cochrans_q(np.ones(right.shape[1]), *right)
-    return float(q), float(p_value)
-
-
-def holm(p_values):
-    """p-values corrected for their number, so that any false alarm is as rare as the level says.
-
-    Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
-    """
-    p_values = np.asarray(p_values, dtype=float)
-    order = p_values.argsort()
-    steps = p_values[order] * np.arange(len(p_values), 0, -1)
-    corrected = np.empty_like(p_values)
-    corrected[order] = np.maximum.accumulate(steps).clip(max=1)
-    return corrected
+    arrays = checked(y_true=y_true, y_pred_a=y_pred_a, y_pred_b=y_pred_b)
+    table = mcnemar_table(*arrays)
+    return McNemar(*table.ravel().tolist(), float(mcnemar(table, exact=True)[1]))
 
 
 def _precision_recall_f1(y_true, y_pred):
@@ -196,20 +171,11 @@ def _precision_recall_f1(y_true, y_pred):
     return precision_recall_fscore_support(y_true, y_pred, labels=DIGITS, zero_division=np.nan)[:3]
 
 
-def _mcnemar(right_a, right_b):
-    from mlxtend.evaluate import mcnemar, mcnemar_table
-
-    table = mcnemar_table(np.ones(len(right_a)), right_a, right_b)
-    return McNemar(*table.ravel().tolist(), float(mcnemar(table, exact=True)[1]))
-
-
-def _wrong(y_true, *, least=1, **argument):
+def _wrong(y_true, y_preds, *, least=1):
     """Which model gets which image wrong: bool, shape (n_models, n)."""
-    ((name, y_preds),) = argument.items()
     if len(y_preds) < least:
-        raise ValueError(f"{name}: expected {least} models or more, got {len(y_preds)}")
-    items = y_preds.items() if isinstance(y_preds, dict) else enumerate(y_preds)
-    named = {f"{name}[{key!r}]": y_pred for key, y_pred in items}
+        raise ValueError(f"y_preds: expected {least} models or more, got {len(y_preds)}")
+    named = {f"y_preds[{i}]": y_pred for i, y_pred in enumerate(y_preds)}
     y_true, *y_preds = checked(y_true=y_true, **named)
     return np.array(y_preds) != y_true
 

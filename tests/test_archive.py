@@ -38,7 +38,7 @@ def written(few, tmp_path_factory):
         patch.setenv("DIGITLIB_CACHE", str(folder / "cache"))
         patch.setattr(archive, "FOLDER", folder / "runs")
         patch.setattr(archive, "RECIPES", {"tiny": TINY})
-        patch.setattr(archive, "_collections", lambda data: [(data, entries)])
+        patch.setattr(archive, "_entries", lambda: entries)
         reproduce(few, write=True)
     return folder / "runs", entries
 
@@ -50,7 +50,7 @@ def archived(written, cache, tmp_path, monkeypatch):
     shutil.copytree(folder, tmp_path / "runs")
     monkeypatch.setattr(archive, "FOLDER", tmp_path / "runs")
     monkeypatch.setattr(archive, "RECIPES", {"tiny": TINY})
-    monkeypatch.setattr(archive, "_collections", lambda data: [(data, entries)])
+    monkeypatch.setattr(archive, "_entries", lambda: entries)
     return tmp_path / "runs"
 
 
@@ -159,11 +159,8 @@ def test_reproduction_says_how_long_it_takes_and_how_close_it_came(few, archived
 
 
 def test_committed_archive_is_whole_small_and_of_todays_recipes(mnist):
-    names = {
-        name
-        for part, group in archive._collections(mnist)
-        for name in archive.names_of([(recipe, seed) for recipe, seed, _ in group], part)
-    }
+    jobs = [(recipe, seed) for recipe, seed, _ in archive._entries()]
+    names = set(archive.names_of(jobs, mnist))
     assert {path.name for path in archive.FOLDER.iterdir()} == names
     assert all(archive._archived(name) for name in names)
     files = [file for path in archive.FOLDER.iterdir() for file in path.iterdir()]

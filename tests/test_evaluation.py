@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -26,10 +25,8 @@ from digitlib.calibration import (
 from digitlib.evaluation import (
     McNemar,
     bootstrap_error,
-    cochrans_q,
-    compare_pairs,
+    clustered_interval,
     error_variance,
-    holm,
     mcnemar,
     metrics,
     per_class_metrics,
@@ -275,61 +272,25 @@ def test_mcnemar_is_a_fair_coin(n_a, n_b):
     assert mcnemar(y_true, *y_preds[::-1]).p_value == pytest.approx(result.p_value)
 
 
-KUNCHEVA = models_that_are(
-    [[1, 1, 1], [1, 1, 0], [1, 0, 0], [0, 1, 1], [0, 1, 0], [0, 0, 1], [0, 0, 0]],
-    [80, 2, 2, 9, 1, 3, 3],
-)
+def test_clustered_interval_of_clusters_of_one_is_a_bootstrap():
+    wrong = np.arange(400) < 40
+    low, high = clustered_interval(wrong, np.ones(400))
+    assert low == pytest.approx(0.1 - 1.96 * 0.015, abs=0.004)
+    assert high == pytest.approx(0.1 + 1.96 * 0.015, abs=0.004)
 
 
-def test_cochrans_q_of_kuncheva():
-    """Kuncheva (2004), Combining Pattern Classifiers, with the correction in mlxtend's guide."""
-    y_true, y_preds = KUNCHEVA
-    q, p_value = cochrans_q(y_true, dict(enumerate(y_preds)))
-    assert q == pytest.approx(7.5294, abs=5e-5)
-    assert p_value == pytest.approx(0.023, abs=5e-4)
-
-
-def test_cochrans_q_of_many_models_is_the_formula():
-    y_true, y_preds = crossed_errors(np.random.default_rng(10), 10, 300, sd_seed=0.3)
-    right = 1 - y_preds
-    by_model, by_image = right.sum(axis=1), right.sum(axis=0)
-    numerator = 9 * (10 * (by_model**2).sum() - right.sum() ** 2)
-    q, p_value = cochrans_q(y_true, dict(enumerate(y_preds)))
-    assert q == pytest.approx(numerator / (10 * right.sum() - (by_image**2).sum()))
-    assert p_value == pytest.approx(stats.chi2.sf(q, 9))
-
-
-def test_cochrans_q_of_models_that_agree():
-    y_true, (y_pred, _, _) = KUNCHEVA
-    assert cochrans_q(y_true, {"a": y_pred, "b": y_pred}) == (0.0, 1.0)
-
-
-def test_compare_pairs_is_mcnemar_for_each_pair():
-    y_true, y_preds = KUNCHEVA
-    predictions = dict(zip("abc", y_preds, strict=True))
-    table = compare_pairs(y_true, predictions)
-    for (a, b), row in zip(combinations("abc", 2), table.itertuples(index=False), strict=True):
-        assert row[:2] == (a, b)
-        assert row[2:7] == mcnemar(y_true, predictions[a], predictions[b])
-    assert table["p_holm"].tolist() == holm(table["p_value"]).tolist()
-    assert table["both_right"].dtype == int
-
-
-def test_holm_of_wikipedia():
-    """Wikipedia, Holm-Bonferroni method: at 0.05, the first and the fourth are rejected."""
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]).tolist() == [1, 1]
-
-
-@quick
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.001, 0.999))
-def test_holm_rejects_step_by_step(p_values, alpha):
-    rejected = set()
-    for step, i in enumerate(np.argsort(p_values, kind="stable")):
-        if p_values[i] * (len(p_values) - step) > alpha:
-            break
-        rejected.add(int(i))
-    assert set(np.flatnonzero(holm(p_values) <= alpha).tolist()) == rejected
+def test_clustered_interval_covers_where_images_of_a_cluster_are_alike():
+    rng = np.random.default_rng(0)
+    n = rng.integers(20, 60, size=100)
+    covered = {"clustered": 0, "simple": 0}
+    for _ in range(200):
+        k = rng.binomial(n, rng.beta(0.5, 4.5, size=100))  # 0.1 on average, by very unequal hands
+        for name, (low, high) in {
+            "clustered": clustered_interval(k, n, n_draws=500),
+            "simple": wilson_interval(k.sum(), n.sum()),
+        }.items():
+            covered[name] += low < 0.1 < high
+    assert covered["clustered"] > 180 and covered["simple"] < 120
 
 
 # Calibration
@@ -625,12 +586,6 @@ def with_row(*values):
         (lambda: bootstrap_error(LABELS, LABELS), r"^y_preds\[0\]: .*shape \(\)"),
         (lambda: bootstrap_error(LABELS, []), "^y_preds: expected 1 models or more, got 0"),
         (lambda: error_variance(LABELS, [LABELS]), "^y_preds: expected 2 models or more, got 1"),
-        (lambda: cochrans_q(LABELS, {"a": LABELS}), "^predictions: expected 2 .*got 1"),
-        (lambda: compare_pairs(LABELS, {"a": LABELS}), "^predictions: expected 2 .*got 1"),
-        (
-            lambda: compare_pairs(LABELS, {"a": LABELS, "cnn": LABELS + 1}),
-            r"^predictions\['cnn'\]: .*got 10 at index 9",
-        ),
         (lambda: wilson_interval(5, 3), r"k \(5\) must not be greater than n \(3\)"),
     ],
 )

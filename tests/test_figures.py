@@ -46,7 +46,6 @@ TOLERANCES = {
         "both_wrong": 50,
         "p_value": 1e-3,
     },
-    "02_permuted_pixels": {"error": 1.0},
     "03_confusion": CELLS,
     "03_error_by_digit": BY_DIGIT,
     "03_error_by_look": {"error": 1.5, "low": 1.3, "high": 1.7},

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from digitlib.data import load_mnist
 from digitlib.plotting import save_table
-from digitlib.studies import beyond_mnist, faster_and_better
+from digitlib.studies import beyond_mnist, faster_and_better, mlp_vs_cnn, unseen_writers
 
 FOLDER = Path("figures/studies")
 NAMES = {
+    mlp_vs_cnn: "rates matched",
+    unseen_writers: "writers",
     faster_and_better: "steps augmentation optimizers size images records committee misses",
     beyond_mnist: "corruptions forms transfer",
 }
