@@ -84,60 +84,6 @@ def wilson_interval(k, n):
     return low[()], high[()]
 
 
-def bootstrap_error(y_true, y_preds, *, n_draws=1000, seed=0):
-    """The mean error over seeds as an `Estimate` for other seeds and other images.
-
-    Seeds and images are drawn anew, independently. With few seeds the interval is too short,
-    as s seeds show (s - 1) / s of their variance.
-
-    y_preds : digits, shape (n_seeds, n); the predictions of one recipe trained with many seeds
-    Source: Owen (2007), "The pigeonhole bootstrap".
-    """
-    wrong = _wrong(y_true, y_preds)
-    n_seeds, n = wrong.shape
-    rng = np.random.default_rng(seed)
-    # Images that the same seeds get wrong are alike, so drawing how many there are of each kind
-    # is drawing images, with a hundredth of the numbers.
-    kinds, n_images = np.unique(wrong, axis=1, return_counts=True)
-    seed_draws = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_draws)
-    image_draws = rng.multinomial(n, n_images / n, size=n_draws)
-    errors = (seed_draws @ kinds * image_draws).sum(axis=1) / wrong.size
-    return Estimate(float(wrong.mean()), *central_95(errors))
-
-
-def error_variance(y_true, y_preds):
-    """How far test error spreads over seeds, and how much of that the finite test set makes.
-
-    Seeds that are equally good on all possible images still differ on n of them, as each is
-    lucky with other images. That luck makes the sum over images of the variance over seeds,
-    divided by n²; what is left of the variance is how the seeds truly differ.
-
-    y_preds : digits, shape (n_seeds, n); s seeds give a variance over seeds with a relative
-        standard error of about sqrt(2 / (s - 1)), so fewer than ten say little
-    Returns error, the mean over seeds, and three standard deviations of one run's error:
-    sd_seeds (over seeds, on these images), sd_seeds_all_images (over seeds, on all possible
-    images; 0 where the estimate is negative) and sd_images (over test sets of n images,
-    binomial). share_test_set is the part of sd_seeds² that the finite test set makes.
-    Source: Jordan (2024), "On the variance of neural network training with respect to test sets
-    and distributions"; the same as a two-way analysis of variance with random effects.
-    """
-    wrong = _wrong(y_true, y_preds, least=2)
-    n = wrong.shape[1]
-    errors = wrong.mean(axis=1)
-    over_seeds = errors.var(ddof=1)
-    luck = wrong.var(axis=0, ddof=1).sum() / n**2
-    all_images = max(0.0, (over_seeds - luck) * n / (n - 1))
-    return pd.Series(
-        {
-            "error": errors.mean(),
-            "sd_seeds": np.sqrt(over_seeds),
-            "sd_seeds_all_images": np.sqrt(all_images),
-            "sd_images": np.sqrt((errors * (1 - errors)).mean() / n),
-            "share_test_set": 1 - all_images / over_seeds if over_seeds else np.nan,
-        }
-    )
-
-
 def clustered_interval(k, n, *, n_draws=2000, seed=0):
     """The 95 % interval (low, high) for k / n where images come in clusters, such as writers.
 
@@ -169,15 +115,6 @@ def _precision_recall_f1(y_true, y_pred):
     from sklearn.metrics import precision_recall_fscore_support
 
     return precision_recall_fscore_support(y_true, y_pred, labels=DIGITS, zero_division=np.nan)[:3]
-
-
-def _wrong(y_true, y_preds, *, least=1):
-    """Which model gets which image wrong: bool, shape (n_models, n)."""
-    if len(y_preds) < least:
-        raise ValueError(f"y_preds: expected {least} models or more, got {len(y_preds)}")
-    named = {f"y_preds[{i}]": y_pred for i, y_pred in enumerate(y_preds)}
-    y_true, *y_preds = checked(y_true=y_true, **named)
-    return np.array(y_preds) != y_true
 
 
 def central_95(draws):

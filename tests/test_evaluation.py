@@ -24,9 +24,7 @@ from digitlib.calibration import (
 )
 from digitlib.evaluation import (
     McNemar,
-    bootstrap_error,
     clustered_interval,
-    error_variance,
     mcnemar,
     metrics,
     per_class_metrics,
@@ -167,87 +165,17 @@ def test_wilson_interval_covers():
     assert 0.94 <= stats.binom.pmf(n_wrong, n, 0.004)[covered].sum() <= 0.965
 
 
-# Seeds and images
-
-
-def crossed_errors(rng, n_seeds, n, sd_seed=0.0):
-    """y_true, and predictions of seeds that are lucky independently on images of all kinds."""
-    difficulty = rng.beta(0.2, 1.8, size=n)  # the mean is 0.1
-    quality = rng.normal(1, sd_seed, size=(n_seeds, 1)).clip(0, 2)
-    wrong = rng.random((n_seeds, n)) < difficulty * quality
-    return np.zeros(n, int), wrong.astype(int)
-
-
-def test_bootstrap_error_draws_seeds_and_images():
-    y_true, y_preds = crossed_errors(np.random.default_rng(2), 5, 300, sd_seed=0.4)
-    rng = np.random.default_rng(3)
-    draws = [
-        y_preds[rng.integers(5, size=5)][:, rng.integers(300, size=300)].mean()
-        for _ in range(10_000)
-    ]
-    estimate = bootstrap_error(y_true, y_preds, n_draws=10_000)
-    assert estimate.value == pytest.approx(y_preds.mean())
-    assert estimate[1:] == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.003)
-
-
-def test_bootstrap_error_of_one_seed_is_as_wide_as_wilson():
-    y_true, y_preds = crossed_errors(np.random.default_rng(4), 1, 10_000)
-    _, low, high = bootstrap_error(y_true, y_preds, n_draws=5000)
-    wilson_low, wilson_high = wilson_interval(y_preds.sum(), 10_000)
-    assert high - low == pytest.approx(wilson_high - wilson_low, rel=0.05)
-
-
-def test_bootstrap_error_covers():
-    rng = np.random.default_rng(5)
-    n_covered = 0
-    for _ in range(200):
-        y_true, y_preds = crossed_errors(rng, 20, 500, sd_seed=0.3)
-        _, low, high = bootstrap_error(y_true, y_preds, n_draws=200)
-        n_covered += low <= 0.1 <= high
-    assert 0.90 <= n_covered / 200 <= 0.98
+# Draws
 
 
 def test_random_procedures_repeat_with_their_seed():
     y_true, y_prob = random_model(6)
-    _, y_preds = crossed_errors(np.random.default_rng(6), 3, 400, sd_seed=0.4)
     for estimate in (
-        lambda seed: bootstrap_error(np.zeros(400, int), y_preds, n_draws=50, seed=seed),
+        lambda seed: clustered_interval(y_true, y_true + 9, n_draws=50, seed=seed),
         lambda seed: bootstrap_ece(y_true, y_prob, n_draws=50, seed=seed),
         lambda seed: calibrated_ece(y_prob, n_draws=50, seed=seed),
     ):
         assert estimate(1) == estimate(1) != estimate(2)
-
-
-def test_error_variance_is_two_way_anova():
-    """Searle, Casella and McCulloch (1992), Variance Components, section 4.3."""
-    y_true, y_preds = crossed_errors(np.random.default_rng(7), 6, 200, sd_seed=0.8)
-    rows, columns = y_preds.mean(axis=1, keepdims=True), y_preds.mean(axis=0, keepdims=True)
-    ms_seeds = 200 * ((rows - y_preds.mean()) ** 2).sum() / 5
-    ms_rest = ((y_preds - rows - columns + y_preds.mean()) ** 2).sum() / (5 * 199)
-    result = error_variance(y_true, y_preds)
-    assert result["error"] == pytest.approx(y_preds.mean())
-    assert result["sd_seeds"] == pytest.approx(np.std(rows, ddof=1))
-    assert result["sd_seeds_all_images"] == pytest.approx(np.sqrt((ms_seeds - ms_rest) / 200))
-    assert result["share_test_set"] == pytest.approx(ms_rest / ms_seeds)
-
-
-@pytest.mark.parametrize("sd_seed", [0.0, 0.2])
-def test_error_variance_finds_how_seeds_truly_differ(sd_seed):
-    rng = np.random.default_rng(8)
-    results = [error_variance(*crossed_errors(rng, 200, 1000, sd_seed)) for _ in range(10)]
-    true_sd = np.mean([r["sd_seeds_all_images"] for r in results])
-    assert true_sd == pytest.approx(0.1 * sd_seed, abs=0.002)
-    assert np.mean([r["sd_images"] for r in results]) == pytest.approx(0.3 / 1000**0.5, rel=0.03)
-
-
-def test_error_variance_of_seeds_that_agree():
-    y_true, y_preds = crossed_errors(np.random.default_rng(9), 1, 100)
-    result = error_variance(y_true, np.repeat(y_preds, 3, axis=0))
-    assert result["sd_seeds"] == result["sd_seeds_all_images"] == 0
-    assert np.isnan(result["share_test_set"])
-
-
-# Paired tests
 
 
 def test_mcnemar_of_fay():
@@ -537,10 +465,6 @@ def test_order_of_images_does_not_matter(model, random):
     for table in (metrics, per_class_metrics):
         assert table(y_true[images], y_pred[images]).equals(table(y_true, y_pred))
     assert mcnemar(y_true[images], *preds[:2, images]) == mcnemar(y_true, *preds[:2])
-    assert bootstrap_error(y_true[images], preds[:, images]) == bootstrap_error(y_true, preds)
-    assert error_variance(y_true[images], preds[:, images]).to_numpy() == pytest.approx(
-        error_variance(y_true, preds).to_numpy()
-    )
 
 
 def test_float32_and_small_integers_give_the_same():
@@ -583,9 +507,6 @@ def with_row(*values):
         (lambda: metrics(LABELS, LABELS[1:]), "^y_pred: expected 20 images, .*got 19"),
         (lambda: ece(LABELS, CERTAIN[LABELS], n_bins=0), "^n_bins: expected 1 or more, got 0"),
         (lambda: mcnemar(LABELS, LABELS, LABELS[1:]), "^y_pred_b: expected 20 images, .*got 19"),
-        (lambda: bootstrap_error(LABELS, LABELS), r"^y_preds\[0\]: .*shape \(\)"),
-        (lambda: bootstrap_error(LABELS, []), "^y_preds: expected 1 models or more, got 0"),
-        (lambda: error_variance(LABELS, [LABELS]), "^y_preds: expected 2 models or more, got 1"),
         (lambda: wilson_interval(5, 3), r"k \(5\) must not be greater than n \(3\)"),
     ],
 )

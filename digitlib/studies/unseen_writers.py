@@ -11,7 +11,7 @@ from digitlib.training import train_many
 from digitlib.writers import load_writers
 
 
-def writers(data, recipes=("p2", "p3", "plain"), splits=range(5)):
+def writers(data, recipes=("p2", "p3", "p4", "plain"), splits=range(5)):
     """Errors on the same training images, read by networks that know their writers and do not.
 
     Each split draws a fifth of the writers. Half of what they wrote is measured; the other half
