@@ -133,8 +133,9 @@ def _search(args):
     from digitlib.data import load_mnist
     from digitlib.recipes import get_recipe
     from digitlib.studies.search import best_settings, search
+    from digitlib.writers import unseen_writers_last
 
-    recipe, data = get_recipe(args.recipe), load_mnist()
+    recipe, data = get_recipe(args.recipe), unseen_writers_last(load_mnist())
     study = search(recipe, data, args.trials, storage=args.storage)
     best = f"trial {study.best_trial.number} reads {100 * study.best_value:.2f} %"
     print(f"""# {data.name}: {best} of the validation images

@@ -29,6 +29,7 @@ SLOW = {  # they start processes
         "report",
         "search",
         "faster_and_better",
+        "mlp_vs_cnn",
         "training",
     )
 }
