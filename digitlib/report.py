@@ -74,7 +74,7 @@ def _metrics(data, y_prob):
         table.loc[name] = [share, *interval]
     table.loc["NLL", "value"] = calibration.nll(data.y_test, y_prob)
     table.loc["Brier", "value"] = calibration.brier(data.y_test, y_prob)
-    table.loc["ECE"] = calibration.bootstrap_ece(data.y_test, y_prob)
+    table.loc["ECE", "value"] = calibration.ece(data.y_test, y_prob)
     table.loc["ECE if calibrated"] = calibration.calibrated_ece(y_prob)
     text = (
         "Precision, recall and F1 are means over the ten digits. NLL, Brier and ECE judge the "

@@ -13,7 +13,6 @@ from scipy.special import softmax
 
 from digitlib.calibration import (
     apply_temperature,
-    bootstrap_ece,
     brier,
     calibrated_ece,
     ece,
@@ -172,7 +171,6 @@ def test_random_procedures_repeat_with_their_seed():
     y_true, y_prob = random_model(6)
     for estimate in (
         lambda seed: clustered_interval(y_true, y_true + 9, n_draws=50, seed=seed),
-        lambda seed: bootstrap_ece(y_true, y_prob, n_draws=50, seed=seed),
         lambda seed: calibrated_ece(y_prob, n_draws=50, seed=seed),
     ):
         assert estimate(1) == estimate(1) != estimate(2)
@@ -307,47 +305,6 @@ def test_calibration_is_measured_in_fifteen_bins_unless_told_otherwise():
     assert ece(y_true, y_prob) == ece(y_true, y_prob, n_bins=15) != ece(y_true, y_prob, n_bins=16)
     few = {"n_draws": 20}
     assert calibrated_ece(y_prob, **few) == calibrated_ece(y_prob, n_bins=15, **few)
-    assert bootstrap_ece(y_true, y_prob, **few) == bootstrap_ece(y_true, y_prob, n_bins=15, **few)
-
-
-def test_bootstrap_ece_is_scipys_basic_bootstrap():
-    y_true, y_prob = random_model(11)
-
-    def statistic(i):
-        return ece(y_true[i.astype(int)], y_prob[i.astype(int)])
-
-    expected = stats.bootstrap(
-        (np.arange(400),), statistic, method="basic", n_resamples=2000, vectorized=False, rng=0
-    ).confidence_interval
-    estimate = bootstrap_ece(y_true, y_prob, n_draws=2000)
-    assert estimate.value == ece(y_true, y_prob)
-    assert estimate[1:] == pytest.approx(expected, abs=0.006)
-    assert estimate.high - estimate.low > 0.05  # far from the tolerance
-
-
-def test_bootstrap_ece_covers():
-    """The labels follow the probabilities at temperature 2, which fixes the ECE of all images."""
-    rng = np.random.default_rng(12)
-    _, y_prob = random_model(12, n=5000)
-    true_prob = apply_temperature(y_prob, 2)
-    bins = np.ceil(y_prob.max(axis=1) * 15).astype(int)
-    gaps = (true_prob - y_prob)[np.arange(5000), y_prob.argmax(axis=1)]
-    true_ece = np.abs(np.bincount(bins, gaps)).sum() / 5000
-    n_covered = 0
-    for _ in range(200):
-        images = rng.integers(5000, size=1000)
-        y_true = calibrated_labels(true_prob[images], rng)
-        _, low, high = bootstrap_ece(y_true, y_prob[images], n_draws=100)
-        n_covered += low <= true_ece <= high
-    assert 0.89 <= n_covered / 200 <= 0.98
-
-
-def test_bootstrap_ece_is_never_negative():
-    rng = np.random.default_rng(13)
-    _, y_prob = random_model(13)
-    estimates = [bootstrap_ece(calibrated_labels(y_prob, rng), y_prob, n_draws=50) for _ in "abcde"]
-    assert min(estimate.low for estimate in estimates) == 0
-    assert min(estimate.high for estimate in estimates) >= 0
 
 
 def test_calibrated_ece_of_one_confidence_is_binomial():
