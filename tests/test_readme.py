@@ -1,5 +1,6 @@
 """The README says what the results say, and names what exists."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+WORDS = " ".join(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", README).split())  # without its links
 
 
 def test_table_is_that_of_the_results():
@@ -33,7 +35,7 @@ def test_readings_of_other_peoples_pictures_are_those_of_the_results():
         f"reads only {squeezed:.0f} % of {p3.n.iloc[0]} pictures by other people if they are "
         f"prepared as tutorials do, but {in_form:.0f} % of them"
     )
-    assert sentence in " ".join(README.split())
+    assert sentence in WORDS
 
 
 def test_what_our_networks_reach_is_what_the_studies_say():
@@ -51,12 +53,34 @@ def test_what_our_networks_reach_is_what_the_studies_say():
         f"of damage, P3's CNN misreads {errors.p3:.0f} % and a network trained on damaged digits "
         f"{errors.robust:.0f} %."
     )
-    assert sentence in " ".join(README.split())
+    assert sentence in WORDS
+
+
+def test_matched_networks_are_those_of_the_study():
+    matched = pd.read_csv(ROOT / "figures" / "studies" / "matched.csv")
+    mean = matched.groupby(["pixels", "network"]).test_error.mean()
+    of, shuffled = mean["in place"], mean["shuffled"]
+    sentence = (
+        f"a convolutional network (CNN) misreads {of.cnn:.2f} % and a multilayer perceptron (MLP) "
+        f"{of.mlp:.2f} %; an MLP that takes as many seconds {of.wide_mlp:.2f} %. Shuffle the "
+        f"pixels, and the CNN misreads {shuffled.cnn:.2f} %, the MLP {shuffled.mlp:.2f} %"
+    )
+    assert sentence in WORDS
+
+
+def test_links_into_notebooks_lead_to_headings():
+    links = re.findall(r"\]\((notebooks/[^)#]+)#([^)]+)\)", README)
+    assert len(links) > 8
+    for path, anchor in links:
+        cells = json.loads((ROOT / path).read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+        headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        assert anchor in {heading.replace(" ", "-") for heading in headings}, (path, anchor)
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_every_file_that_is_linked_exists(document):
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / document).read_text(encoding="utf-8"))
+    links = re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", (ROOT / document).read_text(encoding="utf-8"))
     assert all((ROOT / link).exists() for link in links), links
 
 
