@@ -14,7 +14,7 @@ from digitlib.recipes.recipe import one_cycle
 from digitlib.training import train_many
 from digitlib.writers import unseen_writers_last
 
-SEEDS = {"linear": 10, "mlp": 10, "wide_mlp": 10, "cnn": 10, "unshared": 3, "unpooled": 5}
+SEEDS = {"linear": 10, "mlp": 10, "wide_mlp": 10, "cnn": 10, "unshared": 3, "unpooled": 3}
 SHUFFLED_SEEDS = {"mlp": 10, "cnn": 5}
 RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 
