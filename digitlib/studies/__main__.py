@@ -11,7 +11,9 @@ FOLDER = Path("figures/studies")
 NAMES = {
     mlp_vs_cnn: "rates matched",
     unseen_writers: "writers",
-    faster_and_better: "steps augmentation optimizers size images records committee misses",
+    faster_and_better: (
+        "steps augmentation optimizers winners size images records committee misses"
+    ),
     beyond_mnist: "corruptions forms transfer",
 }
 STUDIES = {name: getattr(place, name) for place, names in NAMES.items() for name in names.split()}

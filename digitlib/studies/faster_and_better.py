@@ -8,12 +8,14 @@ cache.
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 from keras import layers
 
-from digitlib.recipes import get_recipe
+from digitlib.recipes import get_recipe, one_cycle
 from digitlib.recipes.augmentation import Distortion
 from digitlib.recipes.ours import BEST, FAST, OURS, PLAIN, conv, plain_network
 from digitlib.recipes.projects import PROJECTS
@@ -142,6 +144,46 @@ def optimizers(data, recipe=None, n_trials=8):
                 row = {"optimizer": name, "trial": trial.number, "val_error": error}
                 tables.append(row | {"pruned": trial.value is None} | trial.params)
     return pd.DataFrame(tables)
+
+
+def winners(data, trials=None, recipe=FAST, seeds=range(1, 6)):
+    """The best trial of every family of optimizers, trained with five new seeds: a row a run.
+
+    trials : what `optimizers` gave; else what it wrote
+    Returns optimizer, seed, val_error (percent) and val_loss.
+    """
+    if trials is None:
+        trials = pd.read_csv(Path("figures", "studies", "optimizers.csv"))
+    return _validated("optimizer", winning_recipes(trials, recipe), data, seeds)
+
+
+def winning_recipes(trials, recipe=FAST):
+    """The recipe with the settings of each family's best trial: by the family's name.
+
+    trials : what `optimizers` gave; the settings are rounded as the search rounds what it tries
+    """
+    classes = {"rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
+    recipes = {}
+    for i in trials.groupby("optimizer", sort=False).val_error.idxmin():
+        name, settings = trials.optimizer[i], {}
+        for column in trials.columns[trials.columns.str.startswith(f"{name} ")]:
+            key, value = column.removeprefix(f"{name} "), float(trials[column][i])
+            if key.startswith("1-"):
+                settings[key.removeprefix("1-")] = round(1 - value, 4)
+            else:
+                settings[key] = float(f"{value:.3g}")
+        if name == "nesterov":
+            settings["nesterov"] = True
+        optimizer = getattr(keras.optimizers, classes.get(name, "SGD"))
+        smoothing = round(float(trials.label_smoothing[i]), 3)
+        recipes[name] = replace(
+            recipe,
+            batch_size=int(trials.batch_size[i]),
+            validation=HELD_OUT,
+            optimizer=one_cycle(settings.pop("peak"), optimizer, **settings),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
+        )
+    return recipes
 
 
 def size(data, recipe=SHORT, seeds=SEEDS, widths=(4, 8, 16, 32, 48)):

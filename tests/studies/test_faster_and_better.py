@@ -5,6 +5,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny import TINY, few_digits
 
@@ -77,6 +78,35 @@ def test_optimizers_gives_every_family_as_many_trials(few):
     assert table.val_error.between(0, 100).all() and table.batch_size.between(32, 512).all()
 
 
+def test_winners_are_the_best_trials_with_new_seeds(few):
+    trials = pd.DataFrame(
+        {
+            "optimizer": ["sgd", "sgd", "nesterov", "adam"],
+            "val_error": [9.0, 8.0, 9.0, 9.0],
+            "batch_size": [32, 64, 32, 32],
+            "label_smoothing": [0.1, 0.12345, 0.1, 0.1],
+            "sgd peak": [0.1, 0.123456, np.nan, np.nan],
+            "nesterov peak": [np.nan, np.nan, 0.2, np.nan],
+            "nesterov 1-momentum": [np.nan, np.nan, 0.05482, np.nan],
+            "adam peak": [np.nan, np.nan, np.nan, 0.3],
+            "adam 1-beta_1": [np.nan, np.nan, np.nan, 0.2],
+        }
+    )
+    recipes = faster_and_better.winning_recipes(trials, TINY)
+    made = {name: recipe.new_optimizer(400).get_config() for name, recipe in recipes.items()}
+    assert (recipes["sgd"].batch_size, recipes["sgd"].loss.label_smoothing) == (64, 0.123)
+    peak = made["sgd"]["learning_rate"]["config"]["warmup_target"]
+    assert (peak, made["sgd"]["momentum"], made["sgd"]["nesterov"]) == (0.123, 0, False)
+    assert (made["nesterov"]["momentum"], made["nesterov"]["nesterov"]) == (0.9452, True)
+    assert (made["adam"]["name"], made["adam"]["beta_1"]) == ("adam", 0.8)
+    table = faster_and_better.winners(few, trials, TINY)
+    assert list(table) == ["optimizer", "seed", "val_error", "val_loss"]
+    assert table.optimizer.tolist() == 5 * ["sgd"] + 5 * ["nesterov"] + 5 * ["adam"]
+    assert table.seed.tolist() == 3 * [1, 2, 3, 4, 5]
+    last = train(recipes["nesterov"], few, 1).history.iloc[-1]
+    assert table.val_error[5] == 100 * (1 - last.val_accuracy)
+
+
 def test_records_are_errors_on_the_test_images(few, monkeypatch):
     monkeypatch.setattr(faster_and_better, "OURS", [TINY])
     table = faster_and_better.records(few)
@@ -128,5 +158,5 @@ def test_misses_are_what_a_direct_count_finds(few):
 
 def test_command_refuses_what_is_no_study(monkeypatch):
     monkeypatch.setattr("sys.argv", ["studies", "size", "sizes"])
-    with pytest.raises(SystemExit, match="no study sizes; there are steps, augmentation"):
+    with pytest.raises(SystemExit, match="no study sizes; there are .*, steps, augmentation"):
         main()
