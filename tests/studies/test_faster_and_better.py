@@ -158,5 +158,5 @@ def test_misses_are_what_a_direct_count_finds(few):
 
 def test_command_refuses_what_is_no_study(monkeypatch):
     monkeypatch.setattr("sys.argv", ["studies", "size", "sizes"])
-    with pytest.raises(SystemExit, match="no study sizes; there are .*, steps, augmentation"):
+    with pytest.raises(SystemExit, match=r"no study sizes; there are .*, steps, augmentation"):
         main()
