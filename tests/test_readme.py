@@ -33,7 +33,7 @@ def test_readings_of_other_peoples_pictures_are_those_of_the_results():
     squeezed, in_form = p3.percent["always inverted"], p3.percent["MNIST's form"]
     sentence = (
         f"reads only {squeezed:.0f} % of {p3.n.iloc[0]} pictures by other people if they are "
-        f"prepared as tutorials do, but {in_form:.0f} % of them"
+        f"squeezed to 28 x 28, but {in_form:.0f} % of them"
     )
     assert sentence in WORDS
 
@@ -80,7 +80,8 @@ def test_links_into_notebooks_lead_to_headings():
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_every_file_that_is_linked_exists(document):
-    links = re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", (ROOT / document).read_text(encoding="utf-8"))
+    text = (ROOT / document).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text)
     assert all((ROOT / link).exists() for link in links), links
 
 
