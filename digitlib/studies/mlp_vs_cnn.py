@@ -16,7 +16,11 @@ from digitlib.writers import unseen_writers_last
 
 SEEDS = {"linear": 10, "mlp": 10, "wide_mlp": 10, "cnn": 10, "unshared": 3, "unpooled": 3}
 SHUFFLED_SEEDS = {"mlp": 10, "cnn": 5}
-RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
+RATES = {  # of each network, how many seeds and which highest rates
+    "mlp": (5, (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)),
+    "wide_mlp": (2, (2e-3, 4e-3, 8e-3)),
+    "cnn": (2, (2e-3, 4e-3, 8e-3)),
+}
 
 
 def matched(data):
@@ -41,17 +45,20 @@ def matched(data):
     return pd.DataFrame(rows, columns=[*columns, "epoch_seconds", "processor"])
 
 
-def rates(data, peaks=RATES, seeds=range(5)):
-    """Which highest rate suits the MLP of `matched`, and so all of them: a row a run.
+def rates(data, tried=RATES):
+    """Which highest rate suits the MLP of `matched`, and a look at two others: a row a run.
 
-    Returns peak, seed and val_error (percent).
+    tried : of each network by its name, how many seeds and which rates
+    Returns network, peak, seed and val_error (percent).
     """
-    mlp = next(recipe for recipe in MATCHED if recipe.name == "mlp")
-    recipes = [replace(mlp, optimizer=one_cycle(peak)) for peak in peaks]
-    runs = train_many(recipes, unseen_writers_last(data), seeds)
-    tried = [peak for peak in peaks for _ in seeds]
-    rows = [(peak, run.seed, _val_error(run)) for peak, run in zip(tried, runs, strict=True)]
-    return pd.DataFrame(rows, columns=["peak", "seed", "val_error"])
+    data, of = unseen_writers_last(data), {recipe.name: recipe for recipe in MATCHED}
+    rows = []
+    for name, (n_seeds, peaks) in tried.items():
+        for peak in peaks:
+            recipe = replace(of[name], optimizer=one_cycle(peak))
+            for run in train_many([recipe], data, range(n_seeds)):
+                rows.append((name, peak, run.seed, _val_error(run)))
+    return pd.DataFrame(rows, columns=["network", "peak", "seed", "val_error"])
 
 
 def _val_error(run):

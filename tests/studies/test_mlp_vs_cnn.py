@@ -34,13 +34,11 @@ def test_matched_networks_in_place_and_shuffled(sample, monkeypatch):
 
 
 def test_rates_are_tried_with_every_seed(sample):
-    table = mlp_vs_cnn.rates(sample, peaks=(1e-3, 1e-9), seeds=range(2))
-    assert table[["peak", "seed"]].to_numpy().tolist() == [
-        [1e-3, 0],
-        [1e-3, 1],
-        [1e-9, 0],
-        [1e-9, 1],
-    ]
+    table = mlp_vs_cnn.rates(sample, {"mlp": (2, (1e-3, 1e-9)), "linear": (1, (1e-3,))})
+    tried = table[["network", "peak", "seed"]].to_numpy().tolist()
+    mlp = [["mlp", 1e-3, 0], ["mlp", 1e-3, 1], ["mlp", 1e-9, 0], ["mlp", 1e-9, 1]]
+    assert tried == [*mlp, ["linear", 1e-3, 0]]
+    table = table[table.network == "mlp"]
     learned, not_learned = table.groupby("peak", sort=False).val_error.mean()
     assert learned + 20 < not_learned
 
