@@ -92,10 +92,26 @@ def clustered_interval(k, n, *, n_draws=2000, seed=0):
     k, n : shape (n_clusters,); of a cluster's n images, how many, or the difference of two counts
     Source: Field and Welsh (2007), "Bootstrapping clustered data".
     """
-    k, n = np.asarray(k), np.asarray(n)
-    share = np.full(len(n), 1 / len(n))
-    draws = np.random.default_rng(seed).multinomial(len(n), share, size=n_draws)
-    return tuple(central_95((draws @ k) / (draws @ n)))
+    draws = _clusters_drawn(len(n), n_draws, seed)
+    return tuple(central_95((draws @ np.asarray(k)) / (draws @ np.asarray(n))))
+
+
+def clustered_difference(one, other, *, n_draws=2000, seed=0):
+    """k / n of one part less k / n of another as an `Estimate`, where both come in clusters.
+
+    one, other : pairs of k and n as for `clustered_interval`, of the same clusters
+    """
+    draws = _clusters_drawn(len(one[1]), n_draws, seed)
+    (k_one, n_one), (k_other, n_other) = one, other
+    value = np.sum(k_one) / np.sum(n_one) - np.sum(k_other) / np.sum(n_other)
+    drawn = (draws @ k_one) / (draws @ n_one) - (draws @ k_other) / (draws @ n_other)
+    return Estimate(float(value), *central_95(drawn))
+
+
+def _clusters_drawn(n_clusters, n_draws, seed):
+    """How often each cluster is drawn when as many as there are are drawn anew, a row a draw."""
+    share = np.full(n_clusters, 1 / n_clusters)
+    return np.random.default_rng(seed).multinomial(n_clusters, share, size=n_draws)
 
 
 def mcnemar(y_true, y_pred_a, y_pred_b) -> McNemar:

@@ -23,6 +23,7 @@ from digitlib.calibration import (
 )
 from digitlib.evaluation import (
     McNemar,
+    clustered_difference,
     clustered_interval,
     mcnemar,
     metrics,
@@ -203,6 +204,17 @@ def test_clustered_interval_of_clusters_of_one_is_a_bootstrap():
     low, high = clustered_interval(wrong, np.ones(400))
     assert low == pytest.approx(0.1 - 1.96 * 0.015, abs=0.004)
     assert high == pytest.approx(0.1 + 1.96 * 0.015, abs=0.004)
+
+
+def test_clustered_difference_is_that_of_the_rates_and_of_nothing_against_itself_none():
+    rng = np.random.default_rng(1)
+    n = rng.integers(20, 60, size=100)
+    k = rng.binomial(n, 0.1)
+    assert clustered_difference((k, n), (k, n)) == (0, 0, 0)
+    value, low, high = clustered_difference((k + 2, n), (k, n))
+    assert value == pytest.approx(200 / n.sum()) and 0 < low < value < high
+    zero = np.zeros(100)
+    assert clustered_difference((k, n), (zero, n))[1:] == clustered_interval(k, n)
 
 
 def test_clustered_interval_covers_where_images_of_a_cluster_are_alike():
