@@ -17,63 +17,61 @@ from digitlib.calibration import fit_temperature
 from digitlib.data import load_mnist, model_input
 from digitlib.files import written_whole
 from digitlib.reader.network import WEIGHTS
-from digitlib.recipes import Recipe
-from digitlib.studies.not_digits import flagged_ones, training_set
+from digitlib.recipes import Recipe, one_cycle
+from digitlib.studies.not_digits import training_set
 from digitlib.studies.redraw import redraw
+from digitlib.studies.strokes import drawn_digits
 from digitlib.training import train
 
 NOT_A_DIGIT = 10
+CONVOLUTIONS = [(32, 5, 2), (32, 3, 1), (64, 3, 2), (64, 3, 1), (128, 3, 2), (128, 3, 1)]
 
 
 def _network():
     model = keras.Sequential([keras.Input((28, 28, 1))])
-    for filters, size, strides in [(32, 5, 2), (32, 3, 1), (64, 3, 2), (64, 3, 1)]:
+    for filters, size, strides in CONVOLUTIONS:
         model.add(layers.Conv2D(filters, size, strides, padding="same", use_bias=False))
         model.add(layers.BatchNormalization())
         model.add(layers.ReLU())
     model.add(layers.Flatten())
-    model.add(layers.Dropout(0.4))
-    model.add(layers.Dense(96, activation="relu"))
-    model.add(layers.Dropout(0.4))
+    model.add(layers.Dropout(0.3))
+    model.add(layers.Dense(64, activation="relu"))
+    model.add(layers.Dropout(0.2))
     model.add(layers.Dense(11, activation="softmax"))
     return model
 
 
-def _adam_in_one_cycle(_):
-    rate = keras.optimizers.schedules.CosineDecay(
-        1e-5, decay_steps=2400, warmup_target=3e-3, warmup_steps=600
-    )
-    return keras.optimizers.Adam(rate, beta_1=0.9, beta_2=0.99)
-
-
 READER = Recipe(
     name="reader",
-    title="Reader: CNN 32-32-64-64, redrawn digits and non-digits",
+    title="Reader: CNN 32-32-64-64-128-128, redrawn digits and non-digits",
     build=_network,
-    epochs=10,
+    epochs=18,
     batch_size=256,
     validation=1 / 6,
-    optimizer=_adam_in_one_cycle,
+    optimizer=one_cycle(3e-3, beta_2=0.99),
     augment=redraw,
 )
 
 
 def reader_data(mnist):
-    """What the reader learns from, as `Digits`: MNIST's, ones with a flag, and what is no digit.
+    """What the reader learns from, as `Digits`: MNIST, digits of other hands, what is no digit.
 
-    They stand before MNIST's training images, so that the last of these remain the validation
-    data, and are made from those before them alone. Label 10 is "not one digit".
+    Made images stand before MNIST's training images, so that the last of these remain the
+    validation data, and are made from those before them alone; their number goes with MNIST's.
+    Label 10 is "not one digit".
     """
-    n = READER.n_fitted(len(mnist.x_train))
-    digits, labels = mnist.x_train[:n], mnist.y_train[:n]
-    rng = np.random.default_rng(0)
-    ones, others = flagged_ones(digits[labels == 1], rng), training_set(digits, labels, rng)
-    made_labels = np.repeat(np.uint8([1, NOT_A_DIGIT]), [len(ones), len(others)])
+    n, rng = READER.n_fitted(len(mnist.x_train)), np.random.default_rng(0)
+    drawn, drawn_labels = drawn_digits(round(0.06 * n), rng)
+    digits = np.concatenate([drawn, mnist.x_train[:n]])
+    labels = np.concatenate([drawn_labels, mnist.y_train[:n]])
+    others = training_set(digits, labels, rng, round(0.7 * n))
     return replace(
         mnist,
-        name=f"{mnist.name}, flagged ones and non-digits",
-        x_train=np.concatenate([ones, others, mnist.x_train]),
-        y_train=np.concatenate([made_labels, mnist.y_train]),
+        name=f"{mnist.name}, drawn digits and non-digits",
+        x_train=np.concatenate([others, drawn, mnist.x_train]),
+        y_train=np.concatenate(
+            [np.full(len(others), NOT_A_DIGIT, np.uint8), drawn_labels, mnist.y_train]
+        ),
     )
 
 
@@ -92,7 +90,7 @@ def train_reader(mnist):
 def save_reader(model, temperature, path):
     """Keep the weights as `load_network` reads them: float16, batch normalisation folded in."""
     weights, stack = {"temperature": np.float32(temperature)}, iter(model.layers)
-    for i in range(4):
+    for i in range(len(CONVOLUTIONS)):
         kernel, norm, _ = next(stack).kernel.numpy(), next(stack), next(stack)
         scale = (norm.gamma / np.sqrt(norm.moving_variance + norm.epsilon)).numpy()
         weights[f"conv{i}"] = kernel * scale
