@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from digitlib.data import DataError, Digits, DownloadError, read_idx, read_npz
-from digitlib.reader.pieces import to_mnist_form
+from digitlib.reader.form import to_mnist_form
 
 CONVERSIONS = ("square", "transpose", "rescale", "invert", "labels-from-1", "ten-is-zero")
 MIN_SIDE = 8  # pixels

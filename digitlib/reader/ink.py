@@ -1,4 +1,4 @@
-"""Any picture to the ink on it: load_picture opens the file, find_ink parts ink from paper."""
+"""Any picture to the ink on it: load_picture opens the file, find_inks parts ink from paper."""
 
 import io
 from pathlib import Path
@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 MAX_PIXELS = 25_000_000  # a 24-megapixel camera, with a margin
-MIN_SIDE = 8  # pixels; a digit needs that many to be told from another
-RULED_SIDE = 64  # pixels; smaller pictures have no room for three lines
+MIN_SIDES = 4, 8  # pixels; a 1 cut out by itself is narrow
+MAX_RATIO = 100  # of the sides; longer strips would be reduced to nothing
 FAINT = 0.2  # of the ink of a full stroke: fainter pixels are paper
 WORK_SIDE = 1600  # pixels; larger pictures are reduced to it while they are decoded
 
@@ -31,29 +31,20 @@ def load_picture(source) -> Picture:
     """The picture in a path, bytes or an array, upright and at most 1600 pixels wide and high.
 
     An array is grey, shape (h, w) or (h, w, 1), or RGB, (h, w, 3), of integers from 0 to 255.
-    Reads the first frame of PNG, JPEG, WebP, BMP, GIF and TIFF in any mode, turns it by its EXIF
-    flag and puts transparency on white. Raises PictureError for what is not a picture, and for
-    pictures of less than 8 pixels a side or more than 25 megapixels, before decoding them.
+    Reads the first frame of PNG, JPEG, WebP, BMP, GIF, TIFF and AVIF in any mode, turns it by its
+    EXIF flag and puts transparency on white. Raises PictureError for what is not a picture, and for
+    pictures of less than 4 x 8 pixels, with one side more than 100 times the other, or of more than
+    25 megapixels, before decoding them.
     """
     name = str(source) if isinstance(source, str | Path) else "the picture"
-    try:
-        if isinstance(source, np.ndarray):
-            image = Image.fromarray(_as_pixels(source))
-        else:
-            file = io.BytesIO(source) if isinstance(source, bytes) else source
-            image = Image.open(file, formats=FORMATS)
-    except (FileNotFoundError, PictureError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"{name} is too large ({error}): resize it") from error
-    except Exception as error:
-        raise PictureError(f"{name} is not a PNG, JPEG, WebP, BMP, GIF or TIFF picture") from error
+    image = _opened(source, name)
     width, height = image.size
-    reduced = min(1, WORK_SIDE / max(width, height))
-    if min(width, height) * reduced < MIN_SIDE or width * height > MAX_PIXELS:
+    short, long = sorted(image.size)
+    small = short < MIN_SIDES[0] or long < MIN_SIDES[1]
+    if small or long > MAX_RATIO * short or width * height > MAX_PIXELS:
         raise PictureError(
-            f"{name} has {width} x {height} pixels; expected at least {MIN_SIDE} a side, one side "
-            f"at most {WORK_SIDE // MIN_SIDE} times the other, and at most "
+            f"{name} has {width} x {height} pixels; expected at least {MIN_SIDES[0]} x "
+            f"{MIN_SIDES[1]}, one side at most {MAX_RATIO} times the other, and at most "
             f"{MAX_PIXELS // 10**6} million: crop or resize it"
         )
     try:
@@ -65,6 +56,35 @@ def load_picture(source) -> Picture:
     if (turned.size[0] > turned.size[1]) != (image.size[0] > image.size[1]):
         width, height = height, width
     return Picture(np.asarray(_flat(turned)), (width, height))
+
+
+def _opened(source, name):
+    """The image of a source, not decoded yet; PictureError, with the name, where it is none."""
+    try:
+        if isinstance(source, np.ndarray):
+            return Image.fromarray(_as_pixels(source))
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        return Image.open(file, formats=FORMATS)
+    except (FileNotFoundError, PictureError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name} is too large ({error}): resize it") from error
+    except Exception as error:
+        if _start(source)[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif"):
+            kind = "HEIC, which is not read: open it in a viewer and save it as JPEG (an iPhone "
+            kind += "takes JPEG with Settings, Camera, Formats, Most Compatible)"
+        else:
+            kind = "not a PNG, JPEG, WebP, BMP, GIF, TIFF or AVIF picture"
+        raise PictureError(f"{name} is {kind}") from error
+
+
+def _start(source):
+    """The first bytes of a file, as far as it can be opened."""
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+            return file.read(12)
+    except (OSError, TypeError):
+        return b""
 
 
 def _as_pixels(array):
@@ -98,13 +118,24 @@ def _flat(image):
     return image if image.mode == "L" else image.convert("RGB")
 
 
-def find_ink(pixels) -> np.ndarray:
-    """How much ink each pixel holds: float32 (h, w), 0 on paper, about 1 where strokes are full.
+def find_inks(pixels):
+    """How much ink each pixel holds, in four ways; the likelier come first.
 
-    Paper is what a square wider than the strokes fits into (a morphological opening), so shading
-    and broad shadows are paper too. The square is chosen from the strokes seen with a wide one.
+    Each is float32 (h, w), 0 on paper, about 1 where strokes are full: dark or bright ink, and each
+    of these again without what is fainter than half a full stroke. Paper is what a square wider
+    than the strokes fits into (a morphological opening), so shading and broad shadows are paper
+    too. The square is chosen from the strokes seen with a wide one.
     """
     grey = _ink_is_bright(_grey(pixels.astype(np.float32)))
+    inks = []
+    for sign in (1, -1):
+        inks.append(_ink(sign * grey))
+        yield inks[-1]
+    for ink in inks:
+        yield np.where(ink < 0.5, 0, ink)
+
+
+def _ink(grey):
     noise = _noise(grey)
     wide = 0.4 * max(grey.shape)
     ink = _above_paper(grey, wide)
@@ -112,11 +143,8 @@ def find_ink(pixels) -> np.ndarray:
     if square < 0.7 * wide:
         ink = _above_paper(grey, square)
     ink[_frame(ink > 0.4 * _level(ink, noise))] = 0
-    level = _level(ink, noise)
-    if min(ink.shape) >= RULED_SIDE:
-        ink[_ruling(ink > FAINT * level)] = 0
     ink[ink < 3 * noise] = 0
-    return np.minimum(ink / level, 1)
+    return np.minimum(ink / _level(ink, noise), 1)
 
 
 def _noise(grey):
@@ -155,40 +183,6 @@ def _frame(mask):
     ]
     frame = np.array(frame, bool)
     return frame[labels] if not frame[1:].all() else np.zeros_like(mask)
-
-
-def _ruling(mask):
-    """The lines of ruled or squared paper: a mask, empty unless three lines cross the picture."""
-    return _lines(mask) | _lines(mask.T).T
-
-
-def _lines(mask):
-    height, width = mask.shape
-    y, x = np.nonzero(mask)
-    lines = np.zeros_like(mask)
-    if y.size < 2 * width:
-        return lines
-    best = (0, 0)
-    for slope in np.linspace(-0.05, 0.05, 21):
-        row = np.round(y - slope * (x - width / 2)).astype(int) + height
-        count = np.bincount(row, minlength=3 * height)
-        best = max(best, ((count**2).sum(), slope))
-    row = np.round(y - best[1] * (x - width / 2)).astype(int) + height
-    count = np.bincount(row, minlength=3 * height)
-    ruled = count > 0.7 * width
-    widths = _widths(ruled)
-    if len(widths) < 3 or np.median(widths) > 1 + 0.01 * height:
-        return lines
-    ruled = ndimage.binary_dilation(ruled)
-    lines[y, x] = ruled[row]
-    thick = int(np.median(widths)) + 1
-    crossing = ndimage.binary_opening(mask, np.ones((2 * thick + 1, 1)))
-    return lines & ~crossing
-
-
-def _widths(flags):
-    edges = np.flatnonzero(np.diff(np.pad(flags, 1)))
-    return edges[1::2] - edges[::2]
 
 
 def _grey(pixels):

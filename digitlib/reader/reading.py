@@ -3,22 +3,26 @@
 import base64
 import io
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from digitlib.reader.ink import Picture, find_ink, load_picture
+from digitlib.reader.ink import Picture, find_inks, load_picture
+from digitlib.reader.judging import DOUBT, Judged, typical
 from digitlib.reader.network import load_network
-from digitlib.reader.pieces import lines_of_pieces, scaled, to_mnist_form
+from digitlib.reader.rules import judged_between_rules
+from digitlib.reader.spelling import lines_of
 
 SURE = 0.9  # a digit read with less confidence is worth a second look
+ENOUGH = (0.6, 0.2, 0.2, 0)  # the mean score of a page's pieces that ends the search for ink
 
 
 class Read(NamedTuple):
-    """A digit that was read: which, how surely (0 to 1), where, and the 28 x 28 image judged."""
+    """A piece of a picture: the digit or "?", how surely (0 to 1), where, and the image judged."""
 
-    digit: int
+    text: str
     confidence: float
     box: tuple[int, int, int, int]
     image: np.ndarray
@@ -26,89 +30,129 @@ class Read(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a picture says; `sure` if there is ink and every piece of it is a certain digit."""
+    """What a picture says, lines apart; `sure` if every piece of its ink is a certain digit."""
 
     text: str
     digits: list[Read]
     sure: bool
 
 
+class _Way(NamedTuple):
+    """One way to read a picture: which ink, turned by how many right angles, and what it says."""
+
+    ink: np.ndarray
+    turn: int
+    lines: list[list[Judged]]
+    is_whole: bool  # no ink left out as too faint
+
+    @property
+    def pieces(self):
+        return [one for line in self.lines for one in line]
+
+    @property
+    def score(self):
+        """Digits count by their confidence from -1 to 1, other ink against the reading."""
+        if not self.lines:
+            return -1
+        return sum(2 * one.confidence - 1 if one.is_digit else -0.3 for one in self.pieces)
+
+    @property
+    def is_clear(self):
+        """Whether all pieces but short marks are digits beyond doubt, and most of them are."""
+        height = max((one.piece.height for one in self.pieces), default=0)
+        digits = [one for one in self.pieces if one.is_digit]
+        return len(digits) > len(self.pieces) / 2 and all(
+            one.confidence > DOUBT if one.is_digit else one.piece.height < 0.45 * height
+            for one in self.pieces
+        )
+
+
 def read(picture: Picture, predict: Callable) -> Reading:
-    """The digits of a picture, line by line.
+    """The digits of a picture, line by line, with "?" for ink in a line that is no digit.
 
     `predict` takes uint8 (n, 28, 28) and gives probabilities, float (n, 10); what a row lacks of 1
-    is the probability that the image is no digit. Pictures of three digits and more are turned by
-    90, 180 or 270 degrees where that makes the reading a hundred times as probable; lines of other
-    writing, and pieces that are no digits, are left out where there are lines of digits.
+    is the probability that the image is no digit. Which ink is writing, whether a line is a rule,
+    whether the page lies on its side, and where digits that touch are parted is decided by how
+    well it then reads. Words, and lines of other writing, are left out.
     """
-    ink = find_ink(picture.pixels)
-    turn, lines = 0, _read_lines(ink, predict)
-    count = sum(map(len, lines))
-    if count >= 3 and _mean_log(lines) < np.log(0.9):
-        turned = {k: _read_lines(np.rot90(ink, k), predict) for k in (1, 2, 3)}
-        best = max(turned, key=lambda k: _mean_log(turned[k]))
-        if (_mean_log(turned[best]) - _mean_log(lines)) * count > np.log(100):
-            turn, lines = best, turned[best]
-    kept = [
-        digit
-        for line in lines
-        if np.median([digit.confidence for digit in line]) > 0.5
-        for digit in line
-        if digit.confidence > 0.5
+    best = None
+    for i, ink in enumerate(find_inks(picture.pixels)):
+        for way in _ways(ink, i < 2, predict):
+            margin = -0.3 if way.is_clear else 1 + 0.1 * len(way.pieces)
+            if best is None or way.score > best.score + margin:
+                best = way
+        count = len(best.pieces)
+        if best.is_clear or (count > 3 and best.score > ENOUGH[i] * count):
+            break
+    return _reading(best, picture.size[0] / best.ink.shape[1])
+
+
+def _ways(ink, is_whole, predict):
+    """The ink read upright, and turned where its pieces then look far more like digits."""
+    judged = judged_between_rules(ink, predict)
+    upright = _Way(ink, 0, lines_of(judged, predict), is_whole)
+    yield upright
+    turn = _turn(judged, predict) if is_whole and not upright.is_clear else 0
+    if turn:
+        judged = judged_between_rules(np.rot90(ink, turn), predict)
+        yield _Way(ink, turn, lines_of(judged, predict), is_whole)
+
+
+def _turn(judged, predict):
+    """By how many right angles the pieces of three and more read far better; 0 if none."""
+    size = typical(judged) if judged else 0
+    images = [one.image for one in judged if one.piece.size > size / 2]
+    if len(images) < 3:
+        return 0
+    turned = [predict(np.rot90(np.stack(images), k, (1, 2))).max(1).mean() for k in range(4)]
+    return int(np.argmax(turned)) if max(turned) > turned[0] + 0.1 else 0
+
+
+def _reading(way, scale):
+    lines = [
+        [one for word in _words(line) if _is_written(word, 2) for one in word] for line in way.lines
     ]
-    found = [digit for line in lines for digit in line]
-    kept = kept or sorted(found, key=lambda digit: digit.confidence)[-1:]
-    scale = picture.size[0] / ink.shape[1]
-    kept = [d._replace(box=scaled(_turned_back(d.box, turn, ink.shape), scale)) for d in kept]
-    sure = bool(kept) and min(digit.confidence for digit in found) >= SURE
-    return Reading("".join(str(digit.digit) for digit in kept), kept, sure)
+    lines = [line for line in lines if line and _is_written(line, 0)]
+    if way.lines and not lines:
+        likeliest = max(way.pieces, key=lambda one: one.confidence)
+        lines = [[likeliest._replace(is_digit=True)]]
+    reads = [[_as_read(one, way, scale) for one in line] for line in lines]
+    text = "\n".join("".join(one.text for one in line) for line in reads)
+    digits = [one for line in reads for one in line]
+    complete = way.is_whole and len(digits) == len(way.pieces) > 0
+    sure = complete and min(one.confidence for one in digits) >= SURE
+    return Reading(text, digits, bool(sure))
 
 
-def _mean_log(lines):
-    """Mean log-confidence, no digit counting as less than one in a hundred."""
-    return np.mean(
-        [np.log(max(digit.confidence, 0.01)) for line in lines for digit in line] or [-5]
-    )
+def _words(line):
+    """The pieces of a line, those together that are nearer to each other than half their height."""
+    words = [line[:1]]
+    for last, one in pairwise(line):
+        gap = one.piece.left - last.piece.left - last.piece.width
+        if gap < 0.5 * max(one.piece.height, last.piece.height):
+            words[-1].append(one)
+        else:
+            words.append([one])
+    return words
 
 
-def _read_lines(ink, predict):
-    """Every piece of the ink read, those that touch taken apart: lists of Read, boxes as slices."""
-    lines = lines_of_pieces(ink)
-    if not lines:
-        return []
-    whole = iter(_judge([piece for line in lines for piece in line], predict))
-    return [
-        [part for piece in line for part in _taken_apart(piece, next(whole), predict)]
-        for line in lines
-    ]
+def _is_written(word, few):
+    """Whether most pieces but short marks are digits, or no more than a few are any."""
+    tall = max(one.piece.height for one in word) / 2
+    read = [one.is_digit and one.confidence > 0.7 for one in word if one.piece.height > tall]
+    return len(read) <= few or np.mean(read) >= 0.5
 
 
-def _judge(pieces, predict):
-    images = np.stack([to_mnist_form(crop) for crop, _ in pieces])
-    return [
-        Read(int(p.argmax()), float(p.max()), box, image, p)
-        for p, image, (_, box) in zip(predict(images), images, pieces, strict=True)
-    ]
+def _as_read(one, way, scale):
+    box = _scaled(_turned_back(one.piece.box, way.turn, way.ink.shape), scale)
+    confidence = one.confidence if one.is_digit else 0.0
+    return Read(one.text, confidence, box, one.image, one.probabilities)
 
 
-def _taken_apart(piece, whole, predict):
-    """The piece as two digits that touch, where that reads better than as one."""
-    crop, (rows, columns) = piece
-    height, width = crop.shape
-    if whole.confidence > 0.8 or width < 0.8 * height:
-        return [whole]
-    quarter = width // 4
-    cut = quarter + int(crop[:, quarter : width - quarter].sum(0).argmin())
-    middle = columns.start + cut
-    parts = _judge(
-        [
-            (crop[:, :cut], (rows, slice(columns.start, middle))),
-            (crop[:, cut:], (rows, slice(middle, columns.stop))),
-        ],
-        predict,
-    )
-    better = min(part.confidence for part in parts) > max(0.8, whole.confidence)
-    return parts if better else [whole]
+def _scaled(box, scale):
+    rows, columns = box
+    sides = (columns.start, rows.start, columns.stop, rows.stop)
+    return tuple(round(side * scale) for side in sides)
 
 
 def _turned_back(box, turns, shape):
@@ -124,15 +168,16 @@ def read_picture(source) -> dict:
     """What is written on a picture, as JSON's types; PictureError where it is no picture.
 
     source : what `load_picture` takes: a path, bytes or an array
-    The answer has `text`, `sure`, and `digits` in reading order, each with `digit`, `confidence`
-    (0 to 1), `sure`, `box` (left, top, right, bottom in pixels of the upright picture),
+    The answer has `text`, with a line break between lines; `sure`; and `digits` in the same order,
+    each with `text` ("0" to "9", or "?" for a piece of ink not read as a digit), `confidence` (0
+    to 1; of "?" 0), `sure`, `box` (left, top, right, bottom in pixels of the upright picture),
     `probabilities` of 0 to 9 (what they lack of 1 is the probability that it is no digit), and
     `image`, the 28 x 28 image judged, a PNG in base64.
     """
     reading = read(load_picture(source), load_network())
     digits = [
         {
-            "digit": digit.digit,
+            "text": digit.text,
             "confidence": round(digit.confidence, 4),
             "sure": digit.confidence >= SURE,
             "box": list(digit.box),
