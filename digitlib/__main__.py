@@ -58,7 +58,8 @@ def _parser():
     how = "what the file needs; an error names it, save EMNIST's, which is transpose"
     evaluate("--convert", metavar="NAME", action="append", default=[], help=how)
     predict = add(_predict, "read pictures of handwritten digits")
-    predict("pictures", nargs="+", type=Path, metavar="FILE")
+    what = "a picture, a folder of pictures, or - for one from standard input"
+    predict("pictures", nargs="+", type=Path, metavar="FILE", help=what)
     predict("--json", action="store_true", help="for programs: a list of answers")
     app = add(_app, "serve a page on which you write and are read")
     app("--host", default="127.0.0.1", help="default: reachable from here only")
@@ -210,8 +211,7 @@ def _predict(args):
 
     _one_thread()
     failed = False
-    for i, path in enumerate(args.pictures):
-        answer = _answer(path)
+    for i, answer in enumerate(_answers(args.pictures)):
         failed |= "error" in answer
         if args.json:
             print(",\n " if i else "[", json.dumps(answer), sep="", end="", flush=True)
@@ -224,11 +224,30 @@ def _predict(args):
     sys.exit(failed)
 
 
+def _answers(paths):
+    for path in paths:
+        pictures = _pictures_in(path) if path.is_dir() else [path]
+        if not pictures:
+            yield {"path": str(path), "error": f"{path}: no picture in this folder"}
+        yield from map(_answer, pictures)
+
+
+def _pictures_in(folder):
+    """The files whose names end as those of pictures do; HEIC too, so that its error is seen."""
+    from PIL import Image
+
+    from digitlib.reader.ink import FORMATS
+
+    ends = {end for end, kind in Image.registered_extensions().items() if kind in FORMATS}
+    return sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in ends | {".heic"})
+
+
 def _answer(path):
     from digitlib.reader.reading import read_picture
 
     try:
-        return {"path": str(path), **read_picture(path)}
+        source = sys.stdin.buffer.read() if str(path) == "-" else path
+        return {"path": str(path), **read_picture(source)}
     except FileNotFoundError:
         return {"path": str(path), "error": f"{path}: no such file"}
     except (ValueError, OSError) as error:
@@ -243,9 +262,10 @@ def _one_thread():
 def _line(answer):
     if not answer["digits"]:
         return f"{answer['path']}  not sure: no digit found"
-    lowest = min(digit["confidence"] for digit in answer["digits"])
+    read = [digit["confidence"] for digit in answer["digits"] if digit["text"] != "?"]
+    lines = " / ".join(answer["text"].splitlines())
     doubt = "" if answer["sure"] else "  not sure"
-    return f"{answer['path']}  {answer['text']}  {lowest:.1%}{doubt}"
+    return f"{answer['path']}  {lines}  {min(read, default=0):.1%}{doubt}"
 
 
 def _app(args):

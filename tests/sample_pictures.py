@@ -15,12 +15,19 @@ def png(pixels):
     return file.getvalue()
 
 
-def written(data, number):
-    """A number in black on white; each digit is the first of its kind in the test data."""
-    ink = [data.x_test[np.flatnonzero(data.y_test == int(digit))[0]] for digit in number]
-    row = 255 - np.concatenate([np.pad(image, ((0, 0), (4, 4))) for image in ink], axis=1)
-    page = Image.fromarray(row)
+def written(data, text):
+    """Digits and dashes in black on white; each digit is the first of its kind in the test data."""
+    lines = [np.concatenate([_sign(data, sign) for sign in line], 1) for line in text.split("\n")]
+    width = max(line.shape[1] for line in lines)
+    ink = [np.pad(line, ((0, 0), (0, width - line.shape[1]))) for line in lines]
+    page = Image.fromarray(255 - np.concatenate(ink))
     return png(np.asarray(page.resize((4 * page.width, 4 * page.height), Image.Resampling.BICUBIC)))
+
+
+def _sign(data, sign):
+    if sign == "-":
+        return np.pad(np.full((3, 10), 255, np.uint8), ((13, 12), (2, 2)))
+    return np.pad(data.x_test[np.flatnonzero(data.y_test == int(sign))[0]], ((0, 0), (4, 4)))
 
 
 def bomb():

@@ -164,6 +164,34 @@ def test_choose_a_picture_of_several_digits(page, sample):
     reads(page, "3")
 
 
+def test_ink_that_is_no_digit_keeps_its_place_and_is_explained(page, sample):
+    page.get_by_label("Choose a picture").set_input_files(file(written(sample, "12-34\n567")))
+    expect(page.locator(".box")).to_have_count(8)
+    assert page.locator("#text").inner_text() == "12?34\n567"
+    expect(page.locator("#verdict")).to_contain_text("some of the ink is not read as a digit")
+    two, dash, three = (page.locator(".box").nth(i).bounding_box() for i in (1, 2, 3))
+    assert two["x"] + two["width"] < dash["x"] < dash["x"] + dash["width"] < three["x"]
+    outline = "(box) => getComputedStyle(box).outlineStyle"
+    styles = [box.evaluate(outline) for box in page.locator(".box").all()]
+    assert [i for i, style in enumerate(styles) if style == "dotted"] == [2]
+    note, bars = page.locator("#unread"), page.locator("#bars")
+    page.locator("#digits button").nth(3).click()
+    expect(bars.locator(".best")).to_contain_text("3")
+    expect(note).to_be_hidden()
+    page.get_by_role("button", name="?, not read as a digit").click()
+    expect(note).to_contain_text("Not read as a digit")
+    expect(bars).to_be_hidden()
+    assert page.locator("#image").evaluate("(image) => image.naturalWidth") == 28
+
+
+def test_draw_a_minus(page):
+    draw(page, [(30, 51), (42, 50)], *TWO)
+    reads(page, "?2")
+    expect(page.get_by_role("status")).to_contain_text("?2. Not sure")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#unread")).to_be_hidden()
+
+
 def test_drop_and_paste(page, sample):
     page.dispatch_event("body", "drop", {"dataTransfer": transfer(page, written(sample, "7"))})
     reads(page, "7")

@@ -5,6 +5,7 @@ const PAUSE = 40; // milliseconds between an answer and the next question
 const CALM = 700; // milliseconds without change after which a screen reader is told
 const WIDTH = 320; // of the drawing in its own units, whatever the screen; pixels when it is sent
 const PEN = 8; // stroke width in the same units
+const UNREAD = "?"; // the text of a piece that is not read as a digit
 
 const $ = (id) => document.getElementById(id);
 const pad = $("pad");
@@ -14,7 +15,7 @@ const percent = (p) => `${p > 0.995 ? "> 99" : Math.round(100 * p)}\u00a0%`;
 let strokes = []; // each a list of points [x, y]
 let picture = null; // the File shown instead of the drawing
 let answer = { text: "", sure: false, digits: [] };
-let chosen = null; // the digit that the user wants to see, by its place; null: the least sure one
+let chosen = null; // the piece that the user wants to see, by its place; null: the least sure one
 
 // ---------------------------------------------------------------- drawing
 
@@ -208,26 +209,27 @@ function complain(sentence) {
 
 function verdict() {
   if (!answer.text) return "Not sure: no digit found.";
-  const { digit, confidence, probabilities } = answer.digits[leastSure()];
+  const { text, confidence, sure, probabilities } = answer.digits[leastSure()];
   if (answer.sure) {
     const one = answer.digits.length === 1;
-    return `Sure${one ? ":" : `. The least clear is the ${digit},`} ${percent(confidence)}.`;
+    return `Sure${one ? ":" : `. The least clear is the ${text},`} ${percent(confidence)}.`;
   }
+  if (text === UNREAD || sure) return "Not sure: some of the ink is not read as a digit.";
   const none = 1 - probabilities.reduce((sum, p) => sum + p, 0);
-  const other = probabilities.indexOf(Math.max(...probabilities.filter((_, i) => i !== digit)));
-  if (none > probabilities[other]) return `Not sure: the ${digit} may be no digit at all.`;
-  return `Not sure: the ${digit} could be a ${other}.`;
+  const other = probabilities.indexOf(Math.max(...probabilities.filter((_, i) => i !== Number(text))));
+  if (none > probabilities[other]) return `Not sure: the ${text} may be no digit at all.`;
+  return `Not sure: the ${text} could be a ${other}.`;
 }
 
 let calm = 0;
 function tell(text, sentence, doubt) {
   $("text").textContent = text;
-  $("text").classList.toggle("long", text.length > 6);
+  $("text").classList.toggle("long", text.length > 6 || text.includes("\n"));
   $("verdict").textContent = sentence;
   document.querySelector(".reading").classList.toggle("doubt", Boolean(doubt));
   clearTimeout(calm);
   calm = setTimeout(() => {
-    $("live").textContent = text ? `${text}. ${sentence}` : sentence;
+    $("live").textContent = text ? `${text.replaceAll("\n", ", ")}. ${sentence}` : sentence;
   }, CALM);
 }
 
@@ -243,20 +245,30 @@ function element(name, className, text = "") {
   return made;
 }
 
+function kind({ text, sure }) {
+  if (text === UNREAD) return "unread";
+  return sure ? "" : "doubtful";
+}
+
+function label(piece) {
+  return kind(piece) === "doubtful" ? `${piece.text}?` : piece.text;
+}
+
 function boxes() {
   const width = picture ? $("picture").naturalWidth : WIDTH;
   const tall = picture ? $("picture").naturalHeight : height();
   const scale = Math.min(frame.clientWidth / width, frame.clientHeight / tall);
   $("boxes").style.width = `${width * scale}px`;
   $("boxes").style.height = `${tall * scale}px`;
-  const made = answer.digits.map(({ digit, sure, box: [left, top, right, bottom] }) => {
-    const box = element("div", sure ? "box" : "box doubtful");
+  const made = answer.digits.map((piece) => {
+    const [left, top, right, bottom] = piece.box;
+    const box = element("div", `box ${kind(piece)}`);
     box.style.left = `${(100 * left) / width}%`;
     box.style.top = `${(100 * top) / tall}%`;
     box.style.width = `${(100 * (right - left)) / width}%`;
     box.style.height = `${(100 * (bottom - top)) / tall}%`;
     box.classList.toggle("low", top < 0.1 * tall);
-    box.append(element("span", "", sure ? digit : `${digit}?`));
+    box.append(element("span", "", label(piece)));
     return box;
   });
   $("boxes").replaceChildren(...made);
@@ -264,15 +276,16 @@ function boxes() {
 
 function details() {
   const at = Math.min(chosen ?? leastSure(), answer.digits.length - 1);
-  const made = answer.digits.map(({ digit, sure, confidence, image }, place) => {
-    const button = element("button", sure ? "" : "doubtful");
+  const made = answer.digits.map((piece, place) => {
+    const button = element("button", kind(piece));
     button.type = "button";
     button.ariaPressed = place === at;
-    button.ariaLabel = `${digit}, ${sure ? "" : "not sure, "}${percent(confidence)}`;
+    const sureness = `${piece.sure ? "" : "not sure, "}${percent(piece.confidence)}`;
+    button.ariaLabel = `${piece.text}, ${piece.text === UNREAD ? "not read as a digit" : sureness}`;
     const img = element("img", "");
-    img.src = `data:image/png;base64,${image}`;
+    img.src = `data:image/png;base64,${piece.image}`;
     img.alt = "";
-    button.append(img, element("span", "", sure ? digit : `${digit}?`));
+    button.append(img, element("span", "", label(piece)));
     button.addEventListener("click", () => {
       chosen = place;
       details();
@@ -286,14 +299,16 @@ function details() {
   judged(answer.digits[at] ?? { probabilities: Array(10).fill(0) });
 }
 
-function judged({ digit, sure, probabilities, image }) {
+function judged({ text, sure, probabilities, image }) {
+  $("unread").hidden = text !== UNREAD;
   $("image").hidden = !image;
   if (image) $("image").src = `data:image/png;base64,${image}`;
-  $("image").alt = `Your ${digit} in white on black, 28 pixels wide and high`;
+  const shown = text === UNREAD ? "The piece that is not read" : `Your ${text}`;
+  $("image").alt = `${shown} in white on black, 28 pixels wide and high`;
   $("bars").className = sure ? "" : "doubtful";
   probabilities.forEach((p, i) => {
     const row = $("bars").children[i];
-    row.className = i === digit ? "best" : "";
+    row.className = String(i) === text ? "best" : "";
     row.querySelector(".bar").style.width = `${100 * p}%`;
     row.lastChild.textContent = image ? percent(p) : "";
   });
