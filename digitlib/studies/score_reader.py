@@ -1,9 +1,9 @@
 """Scores the reader on pictures that people drew, photographed and scanned, and on non-digits.
 
-    python -m digitlib.studies.score_reader FOLDER
+    python -m digitlib.studies.score_reader FOLDER [FOLDER ...]
 
-FOLDER holds single.csv and multi.csv with the columns file, label, medium, maker (and notes), and
-the pictures in single/ and multi/.
+A FOLDER holds single.csv and multi.csv with the columns file, label, medium, maker, notes (and
+kind), and the pictures in single/ and multi/. figures/studies/reader.csv gets a row a picture.
 """
 
 import sys
@@ -12,38 +12,48 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
+from digitlib.plotting import save_table
 from digitlib.reader.ink import load_picture
 from digitlib.reader.network import load_network
 from digitlib.reader.reading import read
 from digitlib.studies.not_digits import test_pictures
 
-
-def score_singles(folder, predict):
-    """A row for each picture of one digit: label, text, confidence, right, sure."""
-    table = pd.read_csv(folder / "single.csv", dtype={"label": str})
-    readings = [read(load_picture(folder / "single" / file), predict) for file in table.file]
-    table["text"] = [reading.text for reading in readings]
-    table["confidence"] = [min((d.confidence for d in r.digits), default=0) for r in readings]
-    table["right"] = table.text == table.label
-    table["sure"] = [reading.sure for reading in readings]
-    return table[["file", "label", "text", "confidence", "right", "sure", "medium", "maker"]]
+TABLE = Path("figures/studies/reader.csv")
 
 
-def score_pages(folder, predict):
-    """A row for each picture of several digits: how many are in place, how many too many."""
-    table = pd.read_csv(folder / "multi.csv", dtype={"label": str})
-    table["text"] = [
-        read(load_picture(folder / "multi" / file), predict).text for file in table.file
-    ]
-    unordered = table.notes.str.contains("multiset")
-    table["in_place"] = [
+def read_folder(folder, predict):
+    """A row a picture, the columns of the table; `text` has "|" between lines and "?" in it."""
+    tables = []
+    for pictures, kind in {"single": "digit", "multi": "mixed"}.items():
+        table = pd.read_csv(folder / f"{pictures}.csv", dtype={"label": str})
+        files = tqdm(table.file, f"{folder.name}, {pictures}", unit="picture")
+        readings = [read(load_picture(folder / pictures / file), predict) for file in files]
+        table["text"] = [reading.text.replace("\n", "|") for reading in readings]
+        table["sure"] = [reading.sure for reading in readings]
+        table["in_place"] = digits_in_place(table)
+        table["kind"] = table.get("kind", kind)
+        tables.append(table.assign(folder=folder.name, pictures=pictures))
+    columns = "folder pictures kind file label text in_place sure maker medium"
+    return pd.concat(tables, ignore_index=True)[columns.split()]
+
+
+def digits_in_place(table):
+    """How many of each label's digits the text has in place; anywhere, where the notes say so.
+
+    table : a row a picture, with label, text (of which only the digits count) and notes
+    """
+    unordered = table.notes.astype(str).str.contains("multiset")
+    return [
         sum((Counter(label) & Counter(text)).values()) if loose else in_place(label, text)
-        for label, text, loose in zip(table.label, table.text, unordered, strict=True)
+        for label, text, loose in zip(table.label, only_digits(table.text), unordered, strict=True)
     ]
-    table["digits"] = table.label.str.len()
-    table["extra"] = table.text.str.len() - table.in_place
-    return table[["file", "label", "text", "digits", "in_place", "extra", "medium", "maker"]]
+
+
+def only_digits(texts):
+    """Each text of a Series without what is no digit."""
+    return texts.str.replace(r"\D", "", regex=True)
 
 
 def in_place(label, text):
@@ -61,6 +71,17 @@ def in_place(label, text):
     return -best[-1][1]
 
 
+def summary(table):
+    """A row a folder and kind: pictures, those right as a whole and sure; digits on them."""
+    read = only_digits(table.text).str.len()
+    table = table.assign(n=1, digits=table.label.str.len(), too_many=read - table.in_place)
+    signs = table.text.str.replace("|", "").str.len()  # a "?" makes the reading wrong
+    table["right"] = (table.in_place == table.digits) & (signs == table.digits)
+    table["wrong_and_sure"] = table.sure & ~table.right
+    counts = ["n", "right", "sure", "wrong_and_sure", "digits", "in_place", "too_many"]
+    return table.groupby(["folder", "kind"], sort=False)[counts].sum()
+
+
 def score_others(predict):
     """A row for each picture of something else: its kind, and whether it was declined."""
     rows = []
@@ -71,37 +92,19 @@ def score_others(predict):
     return pd.DataFrame(rows, columns=["kind", "declined", "text"])
 
 
-def by(table, column, right):
-    """Right, total and share for each value of a column."""
-    group = table.groupby(column)[right].agg(["sum", "count", "mean"])
-    return group.set_axis(["right", "of", "share"], axis=1).round(4)
-
-
-def main(folder):
-    predict, folder = load_network(), Path(folder)
-    singles = score_singles(folder, predict)
-    print(f"single digits: {singles.right.sum()} of {len(singles)}, {singles.right.mean():.2%}")
-    for column in ("medium", "maker"):
-        print(by(singles, column, "right"), end="\n\n")
-    print("errors:\n", singles[~singles.right].to_string(index=False))
-    threshold = singles.confidence.quantile(0.03)
-    kept = singles[singles.confidence >= threshold]
-    print(
-        f"confidence {threshold:.4f} keeps {len(kept) / len(singles):.1%}: "
-        f"{(~kept.right).sum()} errors"
-    )
-    sure = singles[singles.sure]
-    print(f"sure of {len(sure) / len(singles):.1%}: {(~sure.right).sum()} errors\n")
-    pages = score_pages(folder, predict)
-    print(pages.to_string(index=False))
-    total = pages.digits.sum()
-    print(
-        f"pages: {pages.in_place.sum()} of {total} digits in place, {pages.extra.sum()} too many\n"
-    )
+def main(folders):
+    predict = load_network()
+    tables = [read_folder(Path(folder).resolve(), predict) for folder in folders]
+    table = pd.concat(tables, ignore_index=True)
+    save_table(table, TABLE)
+    errors = table[table.text.str.replace("|", "") != table.label]
+    print(errors[["file", "label", "text", "sure"]].to_csv(sep=" ", index=False))
+    print(summary(table).to_string(), end="\n\n")
     others = score_others(predict)
-    print(by(others, "kind", "declined"))
+    print(others.groupby("kind").declined.agg(["sum", "count"]))
     print(f"not digits: {others.declined.mean():.2%} of {len(others)} declined")
+    print(f"wrote {TABLE}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])
