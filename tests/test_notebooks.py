@@ -33,7 +33,7 @@ def test_saved_outputs_hold_no_noise(path):
     assert outputs
     assert not [out for out in outputs if out.output_type == "error" or out.get("name") == "stderr"]
     assert str(Path.home()) not in json.dumps(outputs)
-    assert path.stat().st_size < 2e6
+    assert path.stat().st_size < 1.5e6
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
