@@ -17,7 +17,7 @@ def to_mnist_form(ink) -> np.ndarray:
     would be thinner than MNIST's are thickened first (form: QMNIST paper, arXiv 1905.10498).
     """
     form = np.zeros((28, 28), np.uint8)
-    ink = _crop(ink)
+    ink = cropped(ink)
     if not ink.size:
         return form
     ink = _thicken(_full(_smaller(ink), 0.9))
@@ -52,7 +52,8 @@ def _full(ink, share):
     return (ink / np.partition(strong, k)[k]).clip(0, 1).astype(np.float32)
 
 
-def _crop(ink):
+def cropped(ink):
+    """The ink without the empty rows and columns around it."""
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if rows.size else ink[:0]
 
@@ -76,4 +77,4 @@ def _thicken(ink):
     radius = (MIN_STROKE * max(ink.shape) / INK_SIDE - stroke_width(ink)) / 2
     ink = np.pad(ink, int(radius) + 1)
     distance = ndimage.distance_transform_edt(ink < 0.5)
-    return _crop(np.maximum(ink, (radius + 0.5 - distance).clip(0, 1)).astype(np.float32))
+    return cropped(np.maximum(ink, (radius + 0.5 - distance).clip(0, 1)).astype(np.float32))

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from digitlib.reader.form import to_mnist_form
+from digitlib.reader.form import cropped, to_mnist_form
 
 
 def turned(digits, labels, rng, n):
@@ -52,7 +52,7 @@ def halves(digits, labels, rng, n):
         order = np.argsort(place, axis=None)
         amount = ink.ravel()[order].cumsum() / ink.sum()
         edge = place.ravel()[order][np.searchsorted(amount, rng.uniform(0.3, 0.5))]
-        ink = _cropped(ink * (place < edge))
+        ink = cropped(ink * (place < edge))
         if ink.shape[0] > 14 and ink.shape[1] > 0.45 * ink.shape[0]:
             images.append(to_mnist_form(ink))
     return np.stack(images)
@@ -86,12 +86,7 @@ def with_marks(digits, labels, rng, n):
 
 def _ink(digits, rng):
     """The ink of one of the digits, cropped: float32 in [0, 1]."""
-    return _cropped(rng.choice(digits) / np.float32(255))
-
-
-def _cropped(ink):
-    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return cropped(rng.choice(digits) / np.float32(255))
 
 
 def _beside(left, right, gap):
