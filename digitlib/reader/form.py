@@ -34,6 +34,19 @@ def to_mnist_form(ink) -> np.ndarray:
     return form
 
 
+def in_mnist_form(pixels):
+    """A grey picture, or its negative, that has MNIST's form already, uint8 (28, 28); else None."""
+    if pixels.shape[:2] != (28, 28):
+        return None
+    grey = pixels if pixels.ndim == 2 else pixels.max(2)
+    image = grey if grey[0].mean() < 128 else 255 - grey
+    if image.max() < 128:
+        return None
+    side = max(np.ptp(np.flatnonzero((image > 50).any(axis))) + 1 for axis in (0, 1))
+    centre = np.array(ndimage.center_of_mass(image))
+    return image if abs(side - INK_SIDE) <= 2 and np.abs(centre - CENTRE).max() < 1 else None
+
+
 def _smaller(ink):
     """The ink at most 160 pixels long: blocks averaged, or their most ink, that hairlines stay."""
     k = -(-max(ink.shape) // MOST_SIDE)

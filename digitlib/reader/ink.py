@@ -119,10 +119,11 @@ def _flat(image):
 
 
 def find_inks(pixels):
-    """How much ink each pixel holds, in four ways; the likelier come first.
+    """How much ink each pixel holds, in five ways; the likelier come first.
 
-    Each is float32 (h, w), 0 on paper, about 1 where strokes are full: dark or bright ink, and each
-    of these again without what is fainter than half a full stroke. Paper is what a square wider
+    Each is float32 (h, w), 0 on paper, about 1 where strokes are full: dark or bright ink; each
+    of these without what is fainter than half a full stroke; so, too, dark ink on the largest
+    bright area, such as a sheet on a carpet. Paper is what a square wider
     than the strokes fits into (a morphological opening), so shading and broad shadows are paper
     too. The square is chosen from the strokes seen with a wide one.
     """
@@ -133,6 +134,27 @@ def find_inks(pixels):
         yield inks[-1]
     for ink in inks:
         yield np.where(ink < 0.5, 0, ink)
+    grey = pixels if pixels.ndim == 2 else pixels.mean(2)
+    sheet = _sheet(grey.astype(np.float32))
+    if sheet.any():
+        ink = _ink(-np.where(sheet, grey, np.median(grey[sheet])).astype(np.float32))
+        yield np.where(ink < 0.5, 0, ink)
+
+
+def _sheet(grey):
+    """The largest bright area of a picture and what it encloses: a mask."""
+    small, _ = _shrink(grey)
+    level = small.mean()
+    for _ in range(10):  # isodata (Ridler and Calvard, 1978)
+        bright = small > level
+        level = (small[bright].mean() + small[~bright].mean()) / 2 if bright.any() else level
+    square = np.ones((5, 5))
+    labels, _ = ndimage.label(ndimage.binary_opening(bright, square))
+    area = labels == np.bincount(labels.ravel(), minlength=2)[1:].argmax() + 1
+    area = ndimage.binary_closing(np.pad(area, 40), square, 6)[40:-40, 40:-40]
+    area = ndimage.binary_erosion(ndimage.binary_fill_holes(area), square)
+    large = Image.fromarray(area).resize(grey.shape[::-1], Image.Resampling.NEAREST)
+    return np.asarray(large)
 
 
 def _ink(grey):

@@ -8,6 +8,7 @@ from digitlib.reader.form import to_mnist_form
 from digitlib.reader.pieces import Piece, typical_size
 
 DOUBT = 0.8  # pieces read with less confidence are tried in other ways
+GUESS = 0.85  # times its probabilities, for a piece that may be none
 
 
 class Judged(NamedTuple):
@@ -25,6 +26,9 @@ class Judged(NamedTuple):
     @property
     def text(self):
         return str(self.probabilities.argmax()) if self.is_digit else "?"
+
+    def doubted(self):
+        return self._replace(probabilities=GUESS * self.probabilities)
 
 
 def judge(pieces, predict):

@@ -14,7 +14,8 @@ def judged_between_rules(ink, predict):
     """The pieces of the ink but for rules and boxes: list of Judged; none of a mere texture."""
     judged, settled = judge(pieces_of(ink), predict), []
     digits = certain(judged)
-    if len(digits) < (len(judged) - CROWD) / 2:
+    speck = typical_size([one.piece for one in judged]) / 3
+    if len(digits) < (sum(one.piece.size > speck for one in judged) - CROWD) / 2:
         return []
     size = typical_size(digits)
     for _ in range(ROUNDS):
@@ -47,12 +48,13 @@ def _encloses(piece, judged):
 def _best_rest(piece, predict):
     """What is left of a piece without its rules, in the way that reads best; None if it has none.
 
-    What is as thin as a rule does not count: it may be one that is left.
+    What is as thin as a rule does not count, and is doubted: it may be one that is left.
     """
     best, most = None, -np.inf
     for rest, thin in without_rules(piece):
         rest = judge(rest, predict)
         score = sum(2 * part.confidence - 1 for part in rest if min(part.piece.ink.shape) > thin)
+        rest = [part.doubted() if min(part.piece.ink.shape) <= thin else part for part in rest]
         if score > most + 0.5:
             best, most = rest, score
     return best

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from digitlib.reader.judging import DOUBT, certain, is_line, judge, typical
-from digitlib.reader.pieces import cut, joined, rows_of
+from digitlib.reader.pieces import FAINT, cut, joined, overlap, rows_of
 
 MAX_PAIRS = 600  # of pieces that are tried as one
 MAX_ATOMS = 14  # of a digit
@@ -13,7 +13,7 @@ A_PIECE = 0.3  # cost of every piece of a reading, in nats
 A_MARK = 1.0  # cost of a short piece that is no digit
 NO_DIGIT = 3.0  # cost of a piece of a digit's size that is no digit
 A_CUT = 1.0  # cost of cutting a piece once
-CUT = 0.85  # times its probabilities, for a part of a piece: where to cut was a guess
+LEANS = 0.25  # columns a row, more than other digits
 A_GAP = 6.0  # cost of a gap as wide as a digit is high within a piece
 
 
@@ -22,17 +22,30 @@ def lines_of(judged, predict):
     if not judged:
         return []
     size = typical(judged)
-    longest = 1.8 * size if certain(judged) else np.inf
-    judged = [
-        one
-        for one in judged
-        if one.piece.size > 0.08 * size and not (is_line(one.piece) and one.piece.size > longest)
-    ]
+    judged = [one for one in judged if one.piece.size > 0.08 * size]
+    if certain(judged):
+        judged = [one for one in judged if not _is_of_rule(one, judged, size)]
     judged = _mended(judged, size, predict)
     size = typical(judged)
     known = {id(one.piece): one for one in judged}
     rows = rows_of([one.piece for one in judged], size)
-    return [_spell([known[id(piece)] for piece in row], size, predict) for row in rows]
+    return [_upright(_spell([known[id(piece)] for piece in row], size, predict)) for row in rows]
+
+
+def _is_of_rule(one, judged, size):
+    """Whether a piece is a long line, or one of three in a column, or too high for a line's ink."""
+    piece = one.piece
+    if not is_line(piece):
+        slender = piece.height > 3 * piece.width
+        return piece.height > 2.2 * size and (slender or one.confidence < DOUBT)
+    column = [
+        other
+        for other in judged
+        if is_line(other.piece)
+        and other.piece.height > other.piece.width
+        and overlap(piece.box[1], other.piece.box[1]) > -piece.width
+    ]
+    return piece.size > 1.8 * size or len(column) > 2
 
 
 def _cost(confidence):
@@ -83,31 +96,55 @@ def _own_cost(one, size):
 
 def _spell(row, size, predict):
     """The cheapest reading of a line, from left to right (dynamic programming): list of Judged."""
-    atoms = [atom for one in row for atom in _atoms(one, size)]
+    atoms, judged = [], {}  # parts, each with whether a cut parts it from the last
+    for one in row:
+        parts = _parts(one, size)
+        if len(parts) == 1:
+            judged[len(atoms), len(atoms) + 1] = one
+        atoms += [(part, k > 0) for k, part in enumerate(parts)]
     spans = [
         (i, j)
         for i in range(len(atoms))
         for j in range(i + 1, min(i + MAX_ATOMS, len(atoms)) + 1)
         if _may_be_one(atoms[i:j], size)
     ]
-    wholes = judge([joined([piece for piece, _ in atoms[i:j]]) for i, j in spans], predict)
+    new = [span for span in spans if span not in judged]
+    wholes = judge([joined([piece for piece, _ in atoms[i:j]]) for i, j in new], predict)
+    judged |= zip(new, wholes, strict=True)
     best = [(0.0, [])] + [(np.inf, [])] * len(atoms)
-    for (i, j), whole in zip(spans, wholes, strict=True):
-        before, spelled = best[i]
+    for i, j in spans:
+        whole, (before, spelled) = judged[i, j], best[i]
         cost, is_digit = _span_cost(whole, atoms[i:j], size)
         if any(is_cut for _, is_cut in [atoms[i], *atoms[j : j + 1]]):
-            whole = whole._replace(probabilities=CUT * whole.probabilities)
+            whole = whole.doubted()  # where to cut was a guess
         if before + cost < best[j][0]:
             best[j] = before + cost, [*spelled, whole._replace(is_digit=is_digit)]
     return best[-1][1]
 
 
-def _atoms(one, size):
-    """A piece, or its parts if it may be cut; each with whether a cut parts it from the last."""
+def _upright(line):
+    """The line, its 1s that lean far more than its other digits doubted: they may be slashes."""
+    lean = np.array([_lean(one.piece.ink) for one in line])
+    others = lean[[one.is_digit and one.text != "1" for one in line]]
+    usual = np.median(others) if others.size else np.inf
+    return [
+        one.doubted() if one.text == "1" and leans > usual + LEANS else one
+        for one, leans in zip(line, lean, strict=True)
+    ]
+
+
+def _lean(ink):
+    """How many columns the ink goes to the right from row to row upwards, by its moments."""
+    y, x = np.nonzero(ink > FAINT)
+    y = y - y.mean()
+    return -(x * y).sum() / max((y**2).sum(), 1)
+
+
+def _parts(one, size):
+    """A piece, or its parts if it may be cut, from the left."""
     wide = (0.8 if one.confidence < DOUBT else 1.2) * min(one.piece.height, 1.3 * size)
-    if one.piece.width > wide and one.piece.height > 0.6 * size:
-        return [(part, k > 0) for k, part in enumerate(cut(one.piece))]
-    return [(one.piece, False)]
+    may_be_cut = one.piece.width > wide and one.piece.height > 0.6 * size
+    return cut(one.piece) if may_be_cut else [one.piece]
 
 
 def _may_be_one(atoms, size):
