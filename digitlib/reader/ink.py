@@ -123,7 +123,7 @@ def find_inks(pixels):
 
     Each is float32 (h, w), 0 on paper, about 1 where strokes are full: dark or bright ink; each
     of these without what is fainter than half a full stroke; so, too, dark ink on the largest
-    bright area, such as a sheet on a carpet. Paper is what a square wider
+    bright area of a large picture, such as a sheet on a carpet. Paper is what a square wider
     than the strokes fits into (a morphological opening), so shading and broad shadows are paper
     too. The square is chosen from the strokes seen with a wide one.
     """
@@ -136,7 +136,7 @@ def find_inks(pixels):
         yield np.where(ink < 0.5, 0, ink)
     grey = pixels if pixels.ndim == 2 else pixels.mean(2)
     sheet = _sheet(grey.astype(np.float32))
-    if sheet.any():
+    if min(sheet.shape) > 256 and sheet.any():
         ink = _ink(-np.where(sheet, grey, np.median(grey[sheet])).astype(np.float32))
         yield np.where(ink < 0.5, 0, ink)
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from digitlib.reader.form import in_mnist_form
 from digitlib.reader.ink import Picture, find_inks, load_picture
-from digitlib.reader.judging import DOUBT, Judged, typical
+from digitlib.reader.judging import DOUBT, Judged, judge, typical
 from digitlib.reader.network import load_network
 from digitlib.reader.pieces import joined, pieces_of
 from digitlib.reader.rules import judged_between_rules
@@ -19,6 +19,7 @@ from digitlib.reader.spelling import lines_of
 
 SURE = 0.9  # a digit read with less confidence is worth a second look
 ENOUGH = (0.6, 0.6, 0.2, 0, 0)  # the mean score of a page's pieces that ends the search for ink
+FEW = 12  # pieces, such as dots, that may be the strokes of a single digit
 
 
 class Read(NamedTuple):
@@ -110,10 +111,13 @@ def _remembering(predict):
 
 
 def _ways(ink, is_whole, predict):
-    """The ink read upright, and turned where its pieces then look far more like digits."""
+    """The ink read upright; few pieces as one digit; turned, where they then look like digits."""
     judged = judged_between_rules(ink, predict)
     upright = _Way(ink, 0, lines_of(judged, predict), is_whole)
     yield upright
+    if not upright.is_clear and 1 < len(judged) <= FEW:
+        one = judge([joined([each.piece for each in judged])], predict)
+        yield _Way(ink, 0, [one], is_whole)
     turn = _turn(judged, predict) if is_whole and not upright.is_clear else 0
     if turn:
         judged = judged_between_rules(np.rot90(ink, turn), predict)

@@ -17,7 +17,7 @@ from digitlib.reader.form import stroke_width, to_mnist_form
 from digitlib.reader.ink import WORK_SIDE, PictureError, load_picture
 from digitlib.reader.network import _convolve, load_network
 from digitlib.reader.reading import read
-from digitlib.studies.made_pages import made_page
+from digitlib.studies.made_pages import drawn, made_page
 from digitlib.studies.score_reader import in_place
 
 
@@ -569,6 +569,18 @@ def test_a_sheet_lies_on_a_carpet(digits, turn):
     carpet = carpet.convert("RGB")
     carpet.paste(sheet, (300, 320), sheet)
     assert read(load_picture(np.asarray(carpet)), predict).text == text
+
+
+def test_a_digit_in_dashes_is_one_digit(digits):
+    predict = load_network()
+    labels = predict(digits[:40]).argmax(axis=1)
+    right = 0
+    for digit, label in zip(digits, labels, strict=False):
+        ink = np.pad(drawn(digit, 120), 30)
+        dashed = np.where(np.indices(ink.shape).sum(0) % 24 < 7, 0, ink)
+        page = (255 * (1 - dashed)).astype(np.uint8)
+        right += read(load_picture(page), predict).text == str(label)
+    assert right >= 30
 
 
 @pytest.mark.parametrize("degrees", [-12, 12])
