@@ -69,10 +69,11 @@ def without_rules(piece):
     """
     mask = piece.ink > FAINT
     nothing = np.zeros_like(mask)
+    rows, columns = list(_lines(mask)), list(_lines(mask.T))
     ways = []
     for share, least in ((0.6, 0), (0.3, 6), (0.15, 12)):
-        across, long, thick = _rules(mask, share)
-        down, tall, stout = _rules(mask.T, share)
+        across, long, thick = _longer(rows, share, mask)
+        down, tall, stout = _longer(columns, share, mask.T)
         choices = []
         if long and tall:
             is_box = min(long, tall) > 0.8 * piece.size
@@ -106,31 +107,36 @@ def _closed(mask, k, axis):
     )
 
 
-def _rules(mask, share):
-    """The long lines across a mask, as a mask, the length of the longest and their thickness.
+def _longer(lines, share, mask):
+    """The lines longer than that share of the mask: as a mask, the longest's length, thickness."""
+    found = np.zeros_like(mask)
+    longest = thickness = 0
+    for place, line, thick in lines:
+        if line.shape[1] >= share * mask.shape[1]:
+            found[place] |= line
+            longest, thickness = max(longest, line.shape[1]), max(thickness, thick)
+    return found, longest, thickness
 
-    A line is ink that an opening with a short straight stroke leaves, joined up to more than that
-    share of the mask's width. Its course is taken from where it is thin, or strokes that lie on
-    it would count as its own.
+
+def _lines(mask):
+    """The straight lines across a mask: for each its place, its pixels there and its thickness.
+
+    A line is ink that an opening with a short straight stroke leaves, joined up. Its course is
+    taken from where it is thin, or strokes that lie on it would count as its own.
     """
-    width = mask.shape[1]
-    stroke = max(4, width // 10, min(width // 3, 24))
+    stroke = max(4, mask.shape[1] // 10, min(mask.shape[1] // 3, 24))
     straight = ~_closed(~ndimage.maximum_filter1d(mask, 3, axis=0), stroke, axis=1)
     labels, _ = ndimage.label(straight, np.ones((3, 3)))
-    lines, longest, thickness = np.zeros_like(mask), 0, 0
-    for i, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
-        length = columns.stop - columns.start
-        line = (labels[rows, columns] == i) & mask[rows, columns]
-        count = line.sum(0)
-        if length < share * width or not count.any():
+    for i, place in enumerate(ndimage.find_objects(labels), 1):
+        line = (labels[place] == i) & mask[place]
+        count, length = line.sum(0), line.shape[1]
+        if length < 0.15 * mask.shape[1] or not count.any():
             continue
-        here = np.quantile(count[count > 0], 0.1)
-        thin = np.flatnonzero((count > 0) & (count <= here + 1))
-        if here * 8 > length or thin.size < 0.2 * length:
+        thick = np.quantile(count[count > 0], 0.1)
+        thin = np.flatnonzero((count > 0) & (count <= thick + 1))
+        if thick * 8 > length or thin.size < 0.2 * length:
             continue
-        y = np.arange(line.shape[0])[:, None]
+        y = np.arange(len(line))[:, None]
         course = np.interp(np.arange(length), thin, ((y * line).sum(0)[thin] / count[thin]))
         course = ndimage.median_filter(course, 2 * (length // 16) + 1, mode="nearest")
-        lines[rows, columns] |= line & (np.abs(y - course) <= here / 2 + 1)
-        longest, thickness = max(longest, length), max(thickness, here)
-    return lines, longest, thickness
+        yield place, line & (np.abs(y - course) <= thick / 2 + 1), thick
