@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 WEIGHTS = Path(__file__).with_name("weights.npz")  # digitlib.studies.train_reader writes them
+STRIDES = 1, 2, 1, 2, 1, 2, 1  # of the convolutions
 BATCH = 32  # images at once, as many as the processor's cache holds
 
 
@@ -27,7 +28,7 @@ def load_network(path=WEIGHTS):
 
     def forward(images):
         x = images[..., None] / np.float32(255)
-        for layer, stride in enumerate((2, 1, 2, 1, 2, 1)):
+        for layer, stride in enumerate(STRIDES):
             x = _convolve(x, weights[f"conv{layer}"], stride) + weights[f"conv{layer}_bias"]
             x = np.maximum(x, 0)
         x = x.reshape(len(x), -1)

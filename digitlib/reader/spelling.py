@@ -74,7 +74,7 @@ def _mended(judged, size, predict):
 
 
 def _near(judged, size):
-    """Pairs of pieces that may be of one digit: at least one of them is none by itself."""
+    """Pairs of pieces that may be of one digit: one is none by itself, or they nearly touch."""
     boxes = np.array([(*one.piece.ink.shape, *one.piece[1:]) for one in judged])
     height, width, top, left = boxes.T
     bottom, right = top + height, left + width
@@ -86,7 +86,8 @@ def _near(judged, size):
     reach = np.where(whole | whole[:, None], 0.08, 0.2) * size  # a digit needs no scrap beside it
     near = above | (low & (np.maximum(down, across) < reach))
     near &= np.maximum(bottom, bottom[:, None]) - np.minimum(top, top[:, None]) < 2 * size
-    return np.argwhere(np.triu(near & ~(whole & whole[:, None]), 1)).tolist()
+    torn = above & (np.abs(down) < 0.06 * size)  # a 6 may come as a 1 on a 0
+    return np.argwhere(np.triu(near & (torn | ~(whole & whole[:, None])), 1)).tolist()
 
 
 def _own_cost(one, size):

@@ -24,7 +24,8 @@ from digitlib.studies.strokes import drawn_digits
 from digitlib.training import train
 
 NOT_A_DIGIT = 10
-CONVOLUTIONS = [(32, 5, 2), (32, 3, 1), (64, 3, 2), (64, 3, 1), (128, 3, 2), (128, 3, 1)]
+CONVOLUTIONS = [(16, 5, 1), (32, 3, 2), (32, 3, 1)]
+CONVOLUTIONS += [(64, 3, 2), (64, 3, 1), (128, 3, 2), (128, 3, 1)]
 
 
 def _network():
@@ -43,9 +44,9 @@ def _network():
 
 READER = Recipe(
     name="reader",
-    title="Reader: CNN 32-32-64-64-128-128, redrawn digits and non-digits",
+    title="Reader: CNN 16-32-32-64-64-128-128, redrawn digits and non-digits",
     build=_network,
-    epochs=18,
+    epochs=20,
     batch_size=256,
     validation=1 / 6,
     optimizer=one_cycle(3e-3, beta_2=0.99),
@@ -61,7 +62,7 @@ def reader_data(mnist):
     Label 10 is "not one digit".
     """
     n, rng = READER.n_fitted(len(mnist.x_train)), np.random.default_rng(0)
-    drawn, drawn_labels = drawn_digits(round(0.06 * n), rng)
+    drawn, drawn_labels = drawn_digits(round(0.08 * n), rng)
     digits = np.concatenate([drawn, mnist.x_train[:n]])
     labels = np.concatenate([drawn_labels, mnist.y_train[:n]])
     others = training_set(digits, labels, rng, round(0.7 * n))
