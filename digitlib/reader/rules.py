@@ -7,7 +7,7 @@ from digitlib.reader.judging import DOUBT, certain, is_line, judge
 from digitlib.reader.pieces import FAINT, overlap, pieces_of, typical_size
 
 ROUNDS = 6  # a table in a frame on a ruled sheet needs three
-CROWD = 100  # pieces; of more than these, half must be digits, or they are a texture
+CROWD = 60  # pieces; of more than these, half of all but specks are digits, or it is a texture
 
 
 def judged_between_rules(ink, predict):
@@ -15,7 +15,8 @@ def judged_between_rules(ink, predict):
     judged, settled = judge(pieces_of(ink), predict), []
     digits = certain(judged)
     speck = typical_size([one.piece for one in judged]) / 3
-    if len(digits) < (sum(one.piece.size > speck for one in judged) - CROWD) / 2:
+    others = sum(one.piece.size > speck for one in judged) - len(digits)
+    if len(judged) > CROWD and others > len(digits):
         return []
     size = typical_size(digits)
     for _ in range(ROUNDS):
