@@ -17,6 +17,7 @@ from starlette.routing import Route
 from digitlib.reader.ink import PictureError
 from digitlib.reader.network import load_network
 from digitlib.reader.reading import read_picture
+from digitlib.reader.strokes import read_drawing
 
 MAX_BYTES = 20_000_000  # of a picture's file
 SMALL_BYTES = 500_000  # any drawing; larger bodies take turns, so that they cannot fill the memory
@@ -43,11 +44,13 @@ def create_app():
     large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def predict(request):
+        is_drawing = request.headers.get("content-type") == "application/json"
+        read = read_drawing if is_drawing else read_picture
         announced = int(request.headers.get("content-length", MAX_BYTES))
         async with large if announced > SMALL_BYTES else nullcontext():
             body = await _receive(request)
             try:
-                content = await asyncio.get_running_loop().run_in_executor(pool, read_picture, body)
+                content = await asyncio.get_running_loop().run_in_executor(pool, read, body)
             except PictureError as error:
                 raise HTTPException(422, str(error)) from error
         return JSONResponse(content, headers=HEADERS)
@@ -143,4 +146,16 @@ def _listen(host, port):
 
 def _address(listener):
     host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = _own_address(listener.family)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _own_address(family):
+    """The address at which this machine's network reaches it."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:  # of UDP, so nothing is sent
+        try:
+            probe.connect(("192.0.2.1" if family == socket.AF_INET else "2001:db8::1", 9))
+            return probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()

@@ -191,16 +191,22 @@ def _turned_back(box, turns, shape):
 
 
 def read_picture(source) -> dict:
-    """What is written on a picture, as JSON's types; PictureError where it is no picture.
+    """What is written on a picture, `as_json`; PictureError where it is no picture.
 
     source : what `load_picture` takes: a path, bytes or an array
-    The answer has `text`, with a line break between lines; `sure`; and `digits` in the same order,
+    """
+    return as_json(read(load_picture(source), load_network()))
+
+
+def as_json(reading: Reading) -> dict:
+    """A reading as JSON's types.
+
+    It has `text`, with a line break between lines; `sure`; and `digits` in the same order,
     each with `text` ("0" to "9", or "?" for a piece of ink not read as a digit), `confidence` (0
     to 1; of "?" 0), `sure`, `box` (left, top, right, bottom in pixels of the upright picture),
     `probabilities` of 0 to 9 (what they lack of 1 is the probability that it is no digit), and
     `image`, the 28 x 28 image judged, a PNG in base64.
     """
-    reading = read(load_picture(source), load_network())
     digits = [
         {
             "text": digit.text,

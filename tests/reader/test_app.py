@@ -18,6 +18,7 @@ from sample_pictures import bad_pictures, written
 
 from digitlib.reader import app
 from digitlib.reader.reading import read_picture
+from digitlib.reader.strokes import read_drawing
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +26,11 @@ def address():
     return urlsplit(app.start_app()).netloc
 
 
-def ask(address, method, path, body=None):
+def ask(address, method, path, body=None, kind="image/png"):
     """Status, headers and content of an answer; JSON is decoded."""
     connection = http.client.HTTPConnection(address, timeout=30)
     try:
-        connection.request(method, path, body)
+        connection.request(method, path, body, {"Content-Type": kind})
         response = connection.getresponse()
         content = response.read()
     finally:
@@ -46,6 +47,22 @@ def read(address, body):
 def test_the_answer_is_that_of_predict(address, sample):
     picture = written(sample, "42")
     assert read(address, picture) == (200, read_picture(picture))
+
+
+def test_a_drawing_comes_as_json(address):
+    body = b'{"width": 320, "height": 240, "strokes": [[[160, 40], [160, 200]]]}'
+    status, _, content = ask(address, "POST", "/api/predict", body, "application/json")
+    assert (status, content) == (200, read_drawing(body)) and content["text"] == "1"
+    for bad in (b"{", b"\x89PNG", body.replace(b"160", b'"160"')):
+        status, _, content = ask(address, "POST", "/api/predict", bad, "application/json")
+        assert status == 422 and "drawing" in content["error"]
+
+
+def test_the_address_of_every_host_can_be_opened(capsys, monkeypatch):
+    monkeypatch.setattr(app.uvicorn.Server, "run", lambda server, sockets: None)
+    app.serve("0.0.0.0", 0)
+    host = urlsplit(capsys.readouterr().out.split()[4]).hostname
+    assert host not in (None, "0.0.0.0")
 
 
 def test_the_page_and_its_parts(address):
