@@ -26,7 +26,12 @@ CONNECTIONS = 256  # more get 503
 BODY_TIMEOUT = 15  # seconds in which a body must have arrived
 READERS = 2  # pictures decoded and read at the same time
 
-PAGE = {"index.html": "text/html", "app.js": "text/javascript", "style.css": "text/css"}
+PAGE = {
+    "index.html": "text/html",
+    "app.js": "text/javascript",
+    "npz.js": "text/javascript",
+    "style.css": "text/css",
+}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "

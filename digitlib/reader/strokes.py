@@ -20,7 +20,8 @@ FINE = 4  # times as large a stroke is drawn first, for soft edges
 
 MOST = 4  # strokes of a digit
 A_DIGIT = -0.4  # cost of every digit of a reading, in nats: more of them are likelier
-NO_DIGIT = 4.3  # cost of a stroke that is no digit
+NO_DIGIT = 4.3  # cost of a stroke of a digit's height that is no digit
+A_MARK = 2.0  # cost of a shorter one
 A_GAP = 6.0  # cost of a gap within a digit as wide as digits are high; below 0 for overlap
 A_SHORT = 5.0  # cost of a digit of no height beside digits of the usual one
 WEAK = 0.1  # strokes that read with less confidence leave it to the pixels
@@ -133,7 +134,8 @@ def _groups(pieces, predict):
     ]
     return cost, [
         groups[k]._replace(
-            probabilities=share * groups[k].probabilities, is_digit=costs[k] < NO_DIGIT
+            probabilities=share * groups[k].probabilities,
+            is_digit=costs[k] < _cost_of_none(pieces[slice(*spans[k])], size),
         )
         for k, share in zip(chosen, shares, strict=True)
     ]
@@ -146,7 +148,14 @@ def _cost(one, strokes, size):
     gap = max(across / size, -0.3) + 2 * max(down / size, 0)
     short = max(0, 1 - one.piece.height / size)
     cost = A_DIGIT + A_GAP * gap + A_SHORT * short - np.log(max(one.confidence, 1e-4))
-    return min(cost, NO_DIGIT) if len(strokes) == 1 else cost
+    return min(cost, _cost_of_none(strokes, size))
+
+
+def _cost_of_none(strokes, size):
+    """What it costs to read strokes as no digit: only one by itself may be none."""
+    if len(strokes) > 1:
+        return np.inf
+    return A_MARK if strokes[0].height < 0.45 * size else NO_DIGIT
 
 
 def _gap(sides):

@@ -68,7 +68,7 @@ def test_the_address_of_every_host_can_be_opened(capsys, monkeypatch):
 def test_the_page_and_its_parts(address):
     for path, start in {
         "/": b"<!doctype html>",
-        "/app.js": b'"use strict"',
+        "/app.js": b"import",
         "/style.css": b":root",
     }.items():
         status, headers, content = ask(address, "GET", path)

@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Error, expect, sync_playwright
 from sample_pictures import png, written
 
+from digitlib.datasets import load_images
 from digitlib.reader.app import start_app
+from digitlib.reader.network import load_network
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -106,7 +108,7 @@ def test_draw_a_three(page):
     draw(page, *THREE)
     reads(page, "3")
     expect(page.locator("#bars .best")).to_contain_text("3")
-    expect(page.locator("#bars li")).to_have_count(10)
+    expect(page.locator("#bars li")).to_have_count(11)
     image = page.locator("#image")
     assert image.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [28, 28]
     assert image.bounding_box()["width"] >= 4 * 28
@@ -143,10 +145,57 @@ def test_draw_42_undo_and_clear(page):
     reads(page, "")
     draw(page, *THREE)
     reads(page, "3")
-    page.get_by_role("button", name="Clear").click()
+    clear = page.get_by_role("button", name="Clear")
+    clear.click()
     reads(page, "")
-    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+    expect(clear).to_be_focused()
     expect(page.locator(".box")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    reads(page, "3")
+    page.get_by_role("button", name="Redo").click()
+    reads(page, "")
+
+
+def test_undo_ends_the_stroke_in_progress(page):
+    draw(page, *FOUR)
+    reads(page, "4")
+    area = page.locator("#pad").bounding_box()
+    x, y = area["x"] + area["width"] * 0.7, area["y"] + area["height"] * 0.2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + 300, steps=5)
+    reads(page, "41")
+    page.keyboard.press("Control+z")
+    page.mouse.move(x, y + 100, steps=5)
+    page.mouse.up()
+    reads(page, "4")
+    page.keyboard.press("Control+Shift+z")
+    reads(page, "41")
+
+
+def test_digits_that_touch_are_told_apart_by_their_strokes(page):
+    draw(page, *FOUR, [(42, 24), (41, 78)], [(x - 18, y) for x, y in TWO[0]])
+    reads(page, "412")
+
+
+def test_a_tap_on_a_digit_shows_it(page, sample):
+    def tap(place):
+        box = page.locator(".box").nth(place).bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 2)
+
+    draw(page, *FOUR, *TWO)
+    reads(page, "42")
+    expect(page.get_by_role("status")).to_contain_text("42. ")  # and the boxes stay
+    for place, text in ((1, "2"), (0, "4")):
+        tap(place)
+        expect(page.locator("#bars .best .digit")).to_have_text(text)
+    page.get_by_role("button", name="Undo").click()
+    reads(page, "4")
+    page.get_by_label("Choose a picture").set_input_files(file(written(sample, "30")))
+    reads(page, "30")
+    expect(page.get_by_role("status")).to_contain_text("30. ")
+    tap(1)
+    expect(page.locator("#bars .best .digit")).to_have_text("0")
 
 
 def test_choose_a_picture_of_several_digits(page, sample):
@@ -180,7 +229,7 @@ def test_ink_that_is_no_digit_keeps_its_place_and_is_explained(page, sample):
     expect(note).to_be_hidden()
     page.get_by_role("button", name="?, not read as a digit").click()
     expect(note).to_contain_text("Not read as a digit")
-    expect(bars).to_be_hidden()
+    expect(bars.locator(".best")).to_have_count(0)
     assert page.locator("#image").evaluate("(image) => image.naturalWidth") == 28
 
 
@@ -203,7 +252,37 @@ def test_drop_and_paste(page, sample):
     )
     reads(page, "30")
     page.get_by_role("button", name="Undo").click()
+    reads(page, "7")
+    page.get_by_role("button", name="Undo").click()
     expect(page.locator("#pad")).to_be_visible()
+
+
+def test_pasted_text_leaves_the_reading(page):
+    draw(page, *THREE)
+    reads(page, "3")
+    page.evaluate(
+        """() => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData("text/plain", "words");
+            const paste = new ClipboardEvent("paste", { clipboardData, bubbles: true });
+            document.body.dispatchEvent(paste);
+        }"""
+    )
+    expect(page.locator("#verdict")).to_contain_text("was no picture")
+    reads(page, "3")
+
+
+def test_a_reader_that_is_slow_or_away_is_asked_again(page):
+    page.clock.install()
+    waiting, verdict = [], page.locator("#verdict")
+    page.route("**/api/predict", lambda route: waiting.append(route))
+    draw(page, *THREE)
+    expect(verdict).to_have_text("Reading …")
+    page.clock.fast_forward(20_000)
+    expect(verdict).to_contain_text("does not answer")
+    page.unroute("**/api/predict")
+    reads(page, "3")
+    expect(verdict).to_contain_text("Sure")
 
 
 def test_doubt_and_refusal_in_words(page):
@@ -236,6 +315,26 @@ def test_only_the_newest_drawing_counts(page, sample):
     draw(page, *THREE)
     page.get_by_label("Choose a picture").set_input_files(file(written(sample, "7")))
     reads(page, "7")
+
+
+@pytest.mark.parametrize("size", [(320, 568), (390, 844), (844, 390), (640, 400), (1280, 800)])
+def test_nothing_moves_while_a_hand_draws(open_page, size):
+    width, height = size
+    page = open_page(viewport={"width": width, "height": height})
+    pad = page.locator("#pad")
+    pad.scroll_into_view_if_needed()
+    before = pad.bounding_box()
+    assert before["height"] < 0.8 * height, "there is room beside it to scroll by"
+    page.evaluate(
+        """() => {
+            window.shifts = 0;
+            new PerformanceObserver((list) => (shifts += list.getEntries().length))
+                .observe({ type: "layout-shift" });
+        }"""
+    )
+    draw(page, [(30, 51), (42, 50)], *FOUR, *TWO, [(90, 20), (90, 80)])
+    expect(page.locator(".box")).to_have_count(3)
+    assert (page.evaluate("shifts"), pad.bounding_box()) == (0, before)
 
 
 def test_a_phone(open_page, sample):
@@ -288,6 +387,9 @@ def _luminance(page, selector, style):
 
 
 def test_by_keyboard_alone(page, sample):
+    for name in ("Undo", "Redo", "Clear"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name=name)).to_be_focused()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Tab")
         outline = "() => getComputedStyle(document.activeElement.closest('.button')).outlineStyle"
@@ -318,6 +420,29 @@ def test_a_screen_reader_hears_the_answer_when_the_hand_rests(page):
     expect(page.get_by_role("status")).to_contain_text("42. ")
     changes = page.evaluate("changes")
     assert changes["status"] < changes["text"]
+
+
+def test_checked_digits_are_counted_and_saved_as_a_data_set(page, tmp_path):
+    draw(page, *FOUR, *TWO)
+    reads(page, "42")
+    tally, save = page.locator("#tally"), page.get_by_role("button", name="Save the digits")
+    expect(save).to_be_hidden()
+    page.locator("#digits button").nth(1).click()
+    page.get_by_role("button", name="It is a 7").click()
+    reads(page, "47")
+    expect(tally).to_have_text("1 checked, 1 misread (> 99\u00a0%): 7, 1 of 1.")
+    page.get_by_role("button", name="It is a 7").click()
+    reads(page, "42")
+    page.get_by_role("button", name="It is a 2").click()
+    page.locator("#digits button").nth(0).click()
+    page.get_by_role("button", name="It is a 9").click()
+    expect(tally).to_contain_text("2 checked, 1 misread (50\u00a0%): 9, 1 of 1.")
+    with page.expect_download() as download:
+        save.click()
+    download.value.save_as(tmp_path / "my-digits.npz")
+    saved = load_images(tmp_path / "my-digits.npz")
+    assert saved.labels.tolist() == [2, 9]
+    assert load_network()(saved.images).argmax(1).tolist() == [2, 4]
 
 
 def test_motion_can_be_reduced(open_page):

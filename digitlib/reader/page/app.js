@@ -1,10 +1,15 @@
-"use strict";
+import { npz } from "./npz.js";
 
 const LONGEST = 20e6; // bytes that the server takes
 const PAUSE = 40; // milliseconds between an answer and the next question
+const LATE = 500; // milliseconds after which an older answer is shown as such
+const PATIENCE = 20000; // milliseconds after which no answer is expected any more
+const RETRY = 2000; // milliseconds until the same is asked again
 const CALM = 700; // milliseconds without change after which a screen reader is told
-const WIDTH = 320; // of the drawing in its own units, whatever the screen; pixels when it is sent
+const WIDTH = 320; // of the drawing in its own units, whatever the screen
 const PEN = 8; // stroke width in the same units
+const TAP = 3; // how far a pen may move, in the same units, that chooses a box
+const FORGOTTEN = "forgotten"; // why a question was ended: something else is shown
 const UNREAD = "?"; // the text of a piece that is not read as a digit
 
 const $ = (id) => document.getElementById(id);
@@ -12,120 +17,153 @@ const pad = $("pad");
 const frame = $("frame");
 const percent = (p) => `${p > 0.995 ? "> 99" : Math.round(100 * p)}\u00a0%`;
 
-let strokes = []; // each a list of points [x, y]
-let picture = null; // the File shown instead of the drawing
+const EMPTY = { strokes: [], picture: null };
+let shown = EMPTY; // strokes, each a list of points [x, y], or the File of a picture
+let past = []; // what was shown before
+let future = []; // what undo took back
+let pen = null; // the pointer that draws: its id, its way, and the box under it when it came down
 let answer = { text: "", sure: false, digits: [] };
 let chosen = null; // the piece that the user wants to see, by its place; null: the least sure one
+const sitting = new Map(); // what the user says that a piece is, and how it was read, by its image
 
 // ---------------------------------------------------------------- drawing
 
 function height() {
-  return (WIDTH * frame.clientHeight) / frame.clientWidth;
+  return Math.round((WIDTH * frame.clientHeight) / frame.clientWidth);
 }
 
-function paint(canvas, scale, paper, ink) {
-  canvas.width = Math.round(WIDTH * scale);
-  canvas.height = Math.round(height() * scale);
-  const context = canvas.getContext("2d", { alpha: !paper });
-  if (paper) {
-    context.fillStyle = paper;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-  }
+function paint() {
+  const scale = (frame.clientWidth / WIDTH) * Math.min(devicePixelRatio, 2);
+  pad.width = Math.round(WIDTH * scale);
+  pad.height = Math.round(height() * scale);
+  const context = pad.getContext("2d");
   context.scale(scale, scale);
   context.lineWidth = PEN;
   context.lineCap = context.lineJoin = "round";
-  context.strokeStyle = ink;
-  for (const points of strokes) {
+  context.strokeStyle = getComputedStyle(frame).color;
+  for (const points of shown.strokes) {
     context.beginPath();
-    context.moveTo(...points[0]);
-    for (let i = 1; i < points.length; i++) {
-      const [x, y] = points[i - 1];
-      context.quadraticCurveTo(x, y, (x + points[i][0]) / 2, (y + points[i][1]) / 2);
-    }
-    context.lineTo(...points.at(-1));
+    for (const point of [...points, points.at(-1)]) context.lineTo(...point);
     context.stroke();
   }
 }
 
 function show() {
+  const { picture, strokes } = shown;
   pad.hidden = Boolean(picture);
   $("picture").hidden = !picture;
-  const scale = (frame.clientWidth / WIDTH) * Math.min(devicePixelRatio, 2);
-  paint(pad, scale, null, getComputedStyle(frame).color);
-  $("hint").textContent = picture || strokes.length ? "" : "Write here";
-  $("undo").disabled = $("clear").disabled = !picture && !strokes.length;
+  paint();
+  const isEmpty = !picture && !strokes.length;
+  $("hint").textContent = isEmpty ? "Write here" : "";
+  $("undo").ariaDisabled = !past.length;
+  $("redo").ariaDisabled = !future.length;
+  $("clear").ariaDisabled = isEmpty;
 }
 
 function point(event) {
   const { left, top, width } = pad.getBoundingClientRect();
-  return [((event.clientX - left) * WIDTH) / width, ((event.clientY - top) * WIDTH) / width];
+  const sides = [event.clientX - left, event.clientY - top];
+  return sides.map((side) => Math.round((10 * side * WIDTH) / width) / 10);
 }
 
-pad.addEventListener("pointerdown", (event) => {
+function boxAt({ clientX: x, clientY: y }) {
+  return [...$("boxes").children].findIndex((box) => {
+    const { left, right, top, bottom } = box.getBoundingClientRect();
+    return left <= x && x <= right && top <= y && y <= bottom;
+  });
+}
+
+frame.addEventListener("pointerdown", (event) => {
   if (event.button !== 0 || !event.isPrimary) return;
+  const box = boxAt(event);
+  if (shown.picture) return choose(box);
   pad.setPointerCapture(event.pointerId);
-  strokes.push([point(event)]);
-  drawn();
+  pen = { id: event.pointerId, way: 0, box };
+  past.push(shown);
+  future = [];
+  shown = { picture: null, strokes: [...shown.strokes, [point(event)]] };
+  show();
 });
 
 pad.addEventListener("pointermove", (event) => {
-  if (!event.isPrimary || !pad.hasPointerCapture(event.pointerId)) return;
+  if (event.pointerId !== pen?.id) return;
   const events = event.getCoalescedEvents?.() ?? [];
-  strokes.at(-1).push(...(events.length ? events : [event]).map(point));
-  drawn();
+  const stroke = shown.strokes.at(-1);
+  stroke.push(...(events.length ? events : [event]).map(point));
+  pen.way = Math.max(pen.way, Math.hypot(stroke[0][0] - stroke.at(-1)[0], stroke[0][1] - stroke.at(-1)[1]));
+  show();
+  if (pen.way > TAP) ask();
 });
 
-function drawn() {
+for (const end of ["pointerup", "pointercancel"]) {
+  pad.addEventListener(end, (event) => {
+    if (event.pointerId !== pen?.id) return;
+    const { way, box } = pen;
+    pen = null;
+    if (way > TAP || box < 0) return ask();
+    shown = past.pop(); // a tap on a digit is no ink
+    show();
+    choose(box);
+  });
+}
+
+function step(from, to) {
+  if (!from.length) return;
+  to.push(shown);
+  turn(from.pop());
+}
+
+function change(next) {
+  past.push(shown);
+  future = [];
+  turn(next);
+}
+
+/* Show something else than before; a stroke in progress ends. */
+function turn(next) {
+  pen = null;
+  const isOther = shown.picture !== next.picture || !next.strokes.length;
+  shown = next;
+  if (isOther) forget();
+  if (isOther && shown.picture) present(shown.picture);
   show();
-  ask(drawing);
+  if (shown.picture || shown.strokes.length) ask();
 }
 
-function drawing() {
-  const canvas = document.createElement("canvas");
-  paint(canvas, 1, "white", "black");
-  return new Promise((done) => canvas.toBlob(done));
-}
-
-function undo() {
-  if (picture) picture = null;
-  else strokes.pop();
-  restart();
-}
-
-function clear() {
-  picture = null;
-  strokes = [];
-  restart();
-}
-
-function restart() {
-  forget();
-  show();
-  if (strokes.length) ask(drawing);
-}
+const undo = () => step(past, future);
+const redo = () => step(future, past);
+const isEmpty = () => !shown.picture && !shown.strokes.length;
 
 $("undo").addEventListener("click", undo);
-$("clear").addEventListener("click", clear);
+$("redo").addEventListener("click", redo);
+$("clear").addEventListener("click", () => isEmpty() || change(EMPTY));
 addEventListener("keydown", (event) => {
-  if (event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey) undo();
+  if (!event.ctrlKey && !event.metaKey) return;
+  const key = event.key.toLowerCase();
+  if (key === "z" && !event.shiftKey) undo();
+  else if (key === "y" || key === "z") redo();
+  else return;
+  event.preventDefault();
 });
 addEventListener("resize", () => {
   show();
   boxes();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+  matchMedia(query).addEventListener("change", show);
+}
 
 // ---------------------------------------------------------------- pictures
 
-function look(file) {
-  forget();
-  picture = file;
+function present(file) {
   URL.revokeObjectURL($("picture").src);
   $("picture").src = URL.createObjectURL(file);
-  show();
-  tell("", "Reading.", false);
-  if (file.size > LONGEST) complain("This picture has more than 20 MB: choose a smaller one");
-  else ask(async () => file);
+  tell("Reading.", false);
+}
+
+function look(file) {
+  if (file.size > LONGEST) say("This picture has more than 20 MB: choose a smaller one");
+  else change({ strokes: [], picture: file });
 }
 
 for (const input of [$("file"), $("camera")]) {
@@ -151,45 +189,56 @@ addEventListener("drop", (event) => {
 
 function received(transfer) {
   if (transfer.files[0]) look(transfer.files[0]);
-  else complain("That was no picture file: save the picture first, then bring the file");
+  else say("That was no picture file: save the picture first, then bring the file");
 }
 
 // ---------------------------------------------------------------- asking
 
-let next = null; // what to ask when the question in progress is answered: only the newest counts
-let busy = false;
-let questions = new AbortController();
+let isAsked = false; // what is shown has changed since the last question
+let question = null; // the one in progress: what ends it
 
-async function ask(question) {
-  next = question;
-  if (busy) return;
-  busy = true;
-  while (next) {
-    const body = next;
-    next = null;
-    await put(body, questions.signal);
-    await new Promise((done) => setTimeout(done, PAUSE));
+async function ask() {
+  isAsked = true;
+  if (question) return;
+  while (isAsked) {
+    isAsked = false;
+    const mine = (question = new AbortController());
+    const isAnswered = await put(mine);
+    await new Promise((done) => setTimeout(done, isAnswered ? PAUSE : RETRY));
+    isAsked ||= !isAnswered && mine.signal.reason !== FORGOTTEN;
   }
-  busy = false;
+  question = null;
 }
 
-async function put(body, signal) {
+/* Ask what is shown; gives whether there is an answer, or nobody waits for it any more. */
+async function put(mine) {
+  const { strokes, picture } = shown;
+  const late = setTimeout(() => tell("Reading …", false, true), LATE);
+  const slow = setTimeout(() => mine.abort(), PATIENCE);
+  const drawing = () => JSON.stringify({ width: WIDTH, height: height(), strokes });
+  const type = picture ? "application/octet-stream" : "application/json";
+  const request = { method: "POST", body: picture ?? drawing(), headers: { "Content-Type": type } };
   try {
-    const request = { method: "POST", body: await body(), signal };
-    const response = await fetch("api/predict", request);
+    const response = await fetch("api/predict", { ...request, signal: mine.signal });
     const content = await response.json();
-    if (signal.aborted) return;
+    if (mine.signal.aborted) return true;
     if (response.ok) report(content);
     else complain(content.error);
+    return true;
   } catch {
-    if (!signal.aborted) complain("The reader does not answer: start the app again");
+    if (mine.signal.reason === FORGOTTEN) return true;
+    complain("The reader does not answer: if the app was ended, start it again");
+    return false;
+  } finally {
+    clearTimeout(late);
+    clearTimeout(slow);
   }
 }
 
 function forget() {
-  questions.abort();
-  questions = new AbortController();
-  next = chosen = null;
+  question?.abort(FORGOTTEN);
+  isAsked = false;
+  chosen = null;
   report(null);
 }
 
@@ -197,14 +246,27 @@ function forget() {
 
 function report(content) {
   answer = content ?? { text: "", sure: false, digits: [] };
-  tell(answer.text, content ? verdict() : "Waiting for a digit.", content && !answer.sure);
+  if (content) judge();
+  else tell("Waiting for a digit.", false);
   boxes();
   details();
 }
 
+function judge() {
+  const doubt = answer.digits.length ? answer.digits.some((piece) => kind(piece)) || !answer.sure : true;
+  const isChecked = answer.digits.length && answer.digits.every(said);
+  tell(isChecked ? "Noted, as you say." : verdict(), doubt && !isChecked);
+}
+
+/* Something went wrong with what is shown. */
 function complain(sentence) {
   report(null);
-  tell("", `${sentence[0].toUpperCase()}${sentence.slice(1)}.`, true);
+  say(sentence);
+}
+
+/* A sentence that leaves the reading as it is. */
+function say(sentence) {
+  tell(`${sentence[0].toUpperCase()}${sentence.slice(1)}.`, true);
 }
 
 function verdict() {
@@ -215,26 +277,40 @@ function verdict() {
     return `Sure${one ? ":" : `. The least clear is the ${text},`} ${percent(confidence)}.`;
   }
   if (text === UNREAD || sure) return "Not sure: some of the ink is not read as a digit.";
-  const none = 1 - probabilities.reduce((sum, p) => sum + p, 0);
-  const other = probabilities.indexOf(Math.max(...probabilities.filter((_, i) => i !== Number(text))));
-  if (none > probabilities[other]) return `Not sure: the ${text} may be no digit at all.`;
+  const others = probabilities.map((p, digit) => (digit === Number(text) ? 0 : p));
+  const other = others.indexOf(Math.max(...others));
+  if (noDigit(probabilities) > others[other]) return `Not sure: the ${text} may be no digit at all.`;
   return `Not sure: the ${text} could be a ${other}.`;
 }
 
+function noDigit(probabilities) {
+  return Math.max(0, 1 - probabilities.reduce((sum, p) => sum + p, 0));
+}
+
 let calm = 0;
-function tell(text, sentence, doubt) {
+function tell(sentence, doubt, isLate = false) {
+  let place = 0;
+  const text = answer.text.replace(/[^\n]/g, (sign) => said(answer.digits[place++]) ?? sign);
+  const isLong = text.length > 6 || text.includes("\n");
+  const reading = document.querySelector(".reading");
   $("text").textContent = text;
-  $("text").classList.toggle("long", text.length > 6 || text.includes("\n"));
+  $("text").classList.toggle("long", isLong);
   $("verdict").textContent = sentence;
-  document.querySelector(".reading").classList.toggle("doubt", Boolean(doubt));
+  reading.classList.toggle("doubt", Boolean(doubt));
+  reading.classList.toggle("late", isLate);
+  reading.tabIndex = isLong ? 0 : -1; // it may scroll
   clearTimeout(calm);
   calm = setTimeout(() => {
     $("live").textContent = text ? `${text.replaceAll("\n", ", ")}. ${sentence}` : sentence;
   }, CALM);
 }
 
+function said(piece) {
+  return sitting.get(piece.image)?.label;
+}
+
 function leastSure() {
-  const confidences = answer.digits.map((digit) => digit.confidence);
+  const confidences = answer.digits.map((piece) => (said(piece) ? 1 : piece.confidence));
   return confidences.indexOf(Math.min(...confidences));
 }
 
@@ -245,18 +321,19 @@ function element(name, className, text = "") {
   return made;
 }
 
-function kind({ text, sure }) {
-  if (text === UNREAD) return "unread";
-  return sure ? "" : "doubtful";
+function kind(piece) {
+  if (said(piece)) return "";
+  if (piece.text === UNREAD) return "unread";
+  return piece.sure ? "" : "doubtful";
 }
 
 function label(piece) {
-  return kind(piece) === "doubtful" ? `${piece.text}?` : piece.text;
+  return said(piece) ?? (kind(piece) === "doubtful" ? `${piece.text}?` : piece.text);
 }
 
 function boxes() {
-  const width = picture ? $("picture").naturalWidth : WIDTH;
-  const tall = picture ? $("picture").naturalHeight : height();
+  const width = shown.picture ? $("picture").naturalWidth : WIDTH;
+  const tall = shown.picture ? $("picture").naturalHeight : height();
   const scale = Math.min(frame.clientWidth / width, frame.clientHeight / tall);
   $("boxes").style.width = `${width * scale}px`;
   $("boxes").style.height = `${tall * scale}px`;
@@ -274,6 +351,12 @@ function boxes() {
   $("boxes").replaceChildren(...made);
 }
 
+function choose(place) {
+  if (place < 0) return;
+  chosen = place;
+  details();
+}
+
 function details() {
   const at = Math.min(chosen ?? leastSure(), answer.digits.length - 1);
   const made = answer.digits.map((piece, place) => {
@@ -281,51 +364,115 @@ function details() {
     button.type = "button";
     button.ariaPressed = place === at;
     const sureness = `${piece.sure ? "" : "not sure, "}${percent(piece.confidence)}`;
-    button.ariaLabel = `${piece.text}, ${piece.text === UNREAD ? "not read as a digit" : sureness}`;
-    const img = element("img", "");
-    img.src = `data:image/png;base64,${piece.image}`;
-    img.alt = "";
-    button.append(img, element("span", "", label(piece)));
+    const read = `${piece.text}, ${piece.text === UNREAD ? "not read as a digit" : sureness}`;
+    button.ariaLabel = said(piece) ? `${said(piece)}, as you say` : read;
+    button.append(picture(piece), element("span", "", label(piece)));
     button.addEventListener("click", () => {
-      chosen = place;
-      details();
+      choose(place);
       $("digits").children[place].focus();
     });
     return button;
   });
   $("digits").replaceChildren(...made);
-  $("digits").hidden = made.length < 2;
   [...$("boxes").children].forEach((box, i) => box.classList.toggle("chosen", made.length > 1 && i === at));
-  judged(answer.digits[at] ?? { probabilities: Array(10).fill(0) });
+  judged(answer.digits[at]);
 }
 
-function judged({ text, sure, probabilities, image }) {
+function picture({ image }) {
+  const img = element("img", "");
+  img.src = `data:image/png;base64,${image}`;
+  img.alt = "";
+  return img;
+}
+
+function judged(piece) {
+  const { text, sure, image, probabilities } = piece ?? { probabilities: [] };
   $("unread").hidden = text !== UNREAD;
-  $("image").hidden = !image;
-  if (image) $("image").src = `data:image/png;base64,${image}`;
-  const shown = text === UNREAD ? "The piece that is not read" : `Your ${text}`;
-  $("image").alt = `${shown} in white on black, 28 pixels wide and high`;
+  $("image").hidden = !piece;
+  if (piece) $("image").src = `data:image/png;base64,${image}`;
+  const name = text === UNREAD ? "The piece that is not read" : `Your ${text}`;
+  $("image").alt = `${name} in white on black, 28 pixels wide and high`;
   $("bars").className = sure ? "" : "doubtful";
-  probabilities.forEach((p, i) => {
-    const row = $("bars").children[i];
-    row.className = String(i) === text ? "best" : "";
+  [...$("bars").children].forEach((row, digit) => {
+    const p = probabilities[digit] ?? (piece ? noDigit(probabilities) : 0);
+    const button = row.firstChild;
+    row.className = String(digit) === text ? "best" : "";
     row.querySelector(".bar").style.width = `${100 * p}%`;
-    row.lastChild.textContent = image ? percent(p) : "";
+    button.lastChild.textContent = piece ? percent(p) : "";
+    button.disabled = !piece;
+    if (digit < 10) {
+      button.ariaPressed = Boolean(piece) && said(piece) === String(digit);
+      button.onclick = () => check(piece, String(digit));
+    }
   });
 }
 
 function bar(_, digit) {
   const row = element("li", "");
+  const inner = element(digit < 10 ? "button" : "div", "row");
   const track = element("div", "track");
   track.append(element("div", "bar"));
-  row.append(element("span", "", digit), track, element("span", ""));
+  if (digit < 10) inner.append(element("span", "unseen", "It is a "));
+  inner.append(element("span", "digit", digit < 10 ? digit : "none"), track, element("span", ""));
+  row.append(inner);
   return row;
 }
 
+// ---------------------------------------------------------------- how well does it read me?
+
+/* The user says what a piece is; saying the same again takes it back. */
+function check(piece, digit) {
+  if (said(piece) === digit) sitting.delete(piece.image);
+  else sitting.set(piece.image, { label: digit, read: piece.text });
+  chosen = answer.digits.indexOf(piece);
+  judge();
+  boxes();
+  details();
+  tally();
+}
+
+function tally() {
+  const checked = [...sitting.values()];
+  const isWrong = ({ label, read }) => label !== read;
+  const wrong = checked.filter(isWrong);
+  const digits = [...new Set(wrong.map(({ label }) => label))].sort();
+  const shares = digits.map((digit) => {
+    const mine = checked.filter(({ label }) => label === digit);
+    return `${digit}, ${mine.filter(isWrong).length} of ${mine.length}`;
+  });
+  const rate = wrong.length ? ` (${percent(wrong.length / checked.length)}): ${shares.join("; ")}` : "";
+  $("tally").textContent = checked.length ? `${checked.length} checked, ${wrong.length} misread${rate}.` : "";
+  $("save").hidden = !checked.length;
+}
+
+async function save() {
+  const images = await Promise.all([...sitting.keys()].map((image) => pixels(picture({ image }))));
+  const n = images.length;
+  const file = npz({
+    x: { shape: [n, 28, 28], bytes: images.flat() },
+    y: { shape: [n], bytes: [...sitting.values()].map(({ label }) => Number(label)) },
+  });
+  const link = element("a", "");
+  link.href = URL.createObjectURL(file);
+  link.download = "my-digits.npz";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+async function pixels(img) {
+  await img.decode();
+  const canvas = element("canvas", "");
+  canvas.width = canvas.height = 28;
+  const context = canvas.getContext("2d");
+  context.drawImage(img, 0, 0);
+  return [...context.getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0);
+}
+
+$("save").addEventListener("click", save);
 $("picture").addEventListener("load", boxes);
 $("picture").addEventListener("error", () => {
   $("picture").hidden = true;
   $("hint").textContent = "This browser cannot show this picture";
 });
-$("bars").append(...Array.from({ length: 10 }, bar));
-restart();
+$("bars").append(...Array.from({ length: 11 }, bar));
+turn(EMPTY);
