@@ -29,7 +29,7 @@ def lines_of(judged, predict):
     size = typical(judged)
     known = {id(one.piece): one for one in judged}
     rows = rows_of([one.piece for one in judged], size)
-    return [_upright(_spell([known[id(piece)] for piece in row], size, predict)) for row in rows]
+    return [upright(_spell([known[id(piece)] for piece in row], size, predict)) for row in rows]
 
 
 def _is_of_rule(one, judged, size):
@@ -123,7 +123,7 @@ def _spell(row, size, predict):
     return best[-1][1]
 
 
-def _upright(line):
+def upright(line):
     """The line, its 1s that lean far more than its other digits doubted: they may be slashes."""
     lean = np.array([_lean(one.piece.ink) for one in line])
     others = lean[[one.is_digit and one.text != "1" for one in line]]

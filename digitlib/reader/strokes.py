@@ -10,6 +10,7 @@ from digitlib.reader.judging import GUESS, judge
 from digitlib.reader.network import load_network
 from digitlib.reader.pieces import FAINT, Piece, joined, rows_of, typical_size
 from digitlib.reader.reading import SURE, Read, Reading, as_json, read
+from digitlib.reader.spelling import upright
 
 SIDES = 16, 400  # of a drawing, in its own units
 MAX_STROKES = 100
@@ -21,9 +22,12 @@ FINE = 4  # times as large a stroke is drawn first, for soft edges
 MOST = 4  # strokes of a digit
 A_DIGIT = -0.4  # cost of every digit of a reading, in nats: more of them are likelier
 NO_DIGIT = 4.3  # cost of a stroke of a digit's height that is no digit
-A_MARK = 2.0  # cost of a shorter one
-A_GAP = 6.0  # cost of a gap within a digit as wide as digits are high; below 0 for overlap
+A_MARK = 1.5  # cost of a shorter one
+SHORT = 0.45  # of the height of digits: what is less is a mark
+A_GAP = 12.0  # cost of a gap within a digit as wide as digits are high
+AN_OVERLAP = -6.0  # cost of an overlap as wide, up to 0.3 of it
 A_SHORT = 5.0  # cost of a digit of no height beside digits of the usual one
+A_TALL = 1.0  # cost of a digit whose strokes are each nearly as high as all: they may be digits
 WEAK = 0.1  # strokes that read with less confidence leave it to the pixels
 
 
@@ -143,11 +147,13 @@ def _groups(pieces, predict):
 
 def _cost(one, strokes, size):
     """What it costs to read strokes as one digit, or a single one as none."""
-    across = _gap([(stroke.left, stroke.left + stroke.width) for stroke in strokes])
-    down = _gap([(stroke.top, stroke.top + stroke.height) for stroke in strokes])
-    gap = max(across / size, -0.3) + 2 * max(down / size, 0)
-    short = max(0, 1 - one.piece.height / size)
-    cost = A_DIGIT + A_GAP * gap + A_SHORT * short - np.log(max(one.confidence, 1e-4))
+    cost = A_DIGIT - np.log(max(one.confidence, 1e-4))
+    cost += A_SHORT * max(0, 1 - one.piece.height / size)
+    across = _gap([(stroke.left, stroke.left + stroke.width) for stroke in strokes]) / size
+    down = _gap([(stroke.top, stroke.top + stroke.height) for stroke in strokes]) / size
+    cost += A_GAP * (max(across, 0) + max(down, 0)) + AN_OVERLAP * min(max(-across, 0), 0.3)
+    if len(strokes) > 1 and min(stroke.height for stroke in strokes) > 0.8 * one.piece.height:
+        cost += A_TALL
     return min(cost, _cost_of_none(strokes, size))
 
 
@@ -155,7 +161,7 @@ def _cost_of_none(strokes, size):
     """What it costs to read strokes as no digit: only one by itself may be none."""
     if len(strokes) > 1:
         return np.inf
-    return A_MARK if strokes[0].height < 0.45 * size else NO_DIGIT
+    return A_MARK if strokes[0].height < SHORT * size else NO_DIGIT
 
 
 def _gap(sides):
@@ -172,14 +178,24 @@ def _reading(groups, pieces):
     """Groups as a Reading, line by line."""
     by_piece = {id(one.piece): one for one in groups}
     rows = rows_of([one.piece for one in groups], typical_size(pieces))
-    lines = [[_as_read(by_piece[id(piece)]) for piece in row] for row in rows]
+    lines = [upright([by_piece[id(piece)] for piece in row]) for row in rows]
+    lines = [[_as_read(one) for one in line] for line in lines]
     digits = [one for line in lines for one in line]
     text = "\n".join("".join(one.text for one in line) for line in lines)
     return Reading(text, digits, min(one.confidence for one in digits) >= SURE)
 
 
 def _lowest(reading):
-    return min((one.confidence for one in reading.digits), default=0)
+    """The lowest confidence of what is no mark."""
+    heights = [bottom - top for _, top, _, bottom in (one.box for one in reading.digits)]
+    return min(
+        (
+            one.confidence
+            for one, height in zip(reading.digits, heights, strict=True)
+            if height >= SHORT * max(heights)
+        ),
+        default=0,
+    )
 
 
 def _as_read(one):
