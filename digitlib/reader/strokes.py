@@ -25,7 +25,7 @@ NO_DIGIT = 4.3  # cost of a stroke of a digit's height that is no digit
 A_MARK = 1.5  # cost of a shorter one
 SHORT = 0.45  # of the height of digits: what is less is a mark
 A_GAP = 12.0  # cost of a gap within a digit as wide as digits are high
-AN_OVERLAP = -6.0  # cost of an overlap as wide, up to 0.3 of it
+AN_OVERLAP = -6.0  # cost of an overlap as wide; what is more than 0.3 of it does not count
 A_SHORT = 5.0  # cost of a digit of no height beside digits of the usual one
 A_TALL = 1.0  # cost of a digit whose strokes are each nearly as high as all: they may be digits
 WEAK = 0.1  # strokes that read with less confidence leave it to the pixels
@@ -59,8 +59,7 @@ def read_strokes(strokes, width, height, predict) -> Reading:
     if by_pixels.text == by_strokes.text:
         return max(by_strokes, by_pixels, key=_lowest)
     if _lowest(by_strokes) < min(WEAK, _lowest(by_pixels)):
-        doubted = [one._replace(confidence=GUESS * one.confidence) for one in by_pixels.digits]
-        return Reading(by_pixels.text, doubted, False)
+        return Reading(by_pixels.text, [_doubted(one) for one in by_pixels.digits], False)
     return by_strokes
 
 
@@ -196,6 +195,10 @@ def _lowest(reading):
         ),
         default=0,
     )
+
+
+def _doubted(one):
+    return one._replace(confidence=GUESS * one.confidence, probabilities=GUESS * one.probabilities)
 
 
 def _as_read(one):

@@ -48,16 +48,19 @@ function paint() {
   }
 }
 
+function isEmpty() {
+  return !shown.picture && !shown.strokes.length;
+}
+
 function show() {
-  const { picture, strokes } = shown;
+  const { picture } = shown;
   pad.hidden = Boolean(picture);
   $("picture").hidden = !picture;
   paint();
-  const isEmpty = !picture && !strokes.length;
-  $("hint").textContent = isEmpty ? "Write here" : "";
+  $("hint").textContent = isEmpty() ? "Write here" : "";
   $("undo").ariaDisabled = !past.length;
   $("redo").ariaDisabled = !future.length;
-  $("clear").ariaDisabled = isEmpty;
+  $("clear").ariaDisabled = isEmpty();
 }
 
 function point(event) {
@@ -90,7 +93,8 @@ pad.addEventListener("pointermove", (event) => {
   const events = event.getCoalescedEvents?.() ?? [];
   const stroke = shown.strokes.at(-1);
   stroke.push(...(events.length ? events : [event]).map(point));
-  pen.way = Math.max(pen.way, Math.hypot(stroke[0][0] - stroke.at(-1)[0], stroke[0][1] - stroke.at(-1)[1]));
+  const [across, down] = [0, 1].map((side) => stroke.at(-1)[side] - stroke[0][side]);
+  pen.way = Math.max(pen.way, Math.hypot(across, down));
   show();
   if (pen.way > TAP) ask();
 });
@@ -127,12 +131,11 @@ function turn(next) {
   if (isOther) forget();
   if (isOther && shown.picture) present(shown.picture);
   show();
-  if (shown.picture || shown.strokes.length) ask();
+  if (!isEmpty()) ask();
 }
 
 const undo = () => step(past, future);
 const redo = () => step(future, past);
-const isEmpty = () => !shown.picture && !shown.strokes.length;
 
 $("undo").addEventListener("click", undo);
 $("redo").addEventListener("click", redo);
@@ -253,9 +256,8 @@ function report(content) {
 }
 
 function judge() {
-  const doubt = answer.digits.length ? answer.digits.some((piece) => kind(piece)) || !answer.sure : true;
-  const isChecked = answer.digits.length && answer.digits.every(said);
-  tell(isChecked ? "Noted, as you say." : verdict(), doubt && !isChecked);
+  const isSettled = answer.digits.some(said) && answer.digits.every((piece) => !kind(piece));
+  tell(isSettled ? "Noted, as you say." : verdict(), !isSettled && !answer.sure);
 }
 
 /* Something went wrong with what is shown. */
@@ -279,7 +281,7 @@ function verdict() {
   if (text === UNREAD || sure) return "Not sure: some of the ink is not read as a digit.";
   const others = probabilities.map((p, digit) => (digit === Number(text) ? 0 : p));
   const other = others.indexOf(Math.max(...others));
-  if (noDigit(probabilities) > others[other]) return `Not sure: the ${text} may be no digit at all.`;
+  if (noDigit(probabilities) > others[other]) return `Not sure: the ${text} may be no single digit.`;
   return `Not sure: the ${text} could be a ${other}.`;
 }
 
