@@ -16,6 +16,7 @@ The names in HOMES can be had from here. All else is in the modules:
     naming       what a run is named after
     workers      where runs are trained: on cores or a cluster
     archive      runs that need no training
+    networks     other people's networks, shown what they were trained on
     evaluation   numbers from labels and predictions
     calibration  numbers from labels and probabilities
     geometry     ink, size, place and slant of digits

@@ -51,7 +51,7 @@ def _parser():
     search("--trials", type=int, required=True, metavar="N", help="in all")
     search("--storage", metavar="URL", help="a database that machines can share")
     evaluate = add(_evaluate, "measure a saved network on the test images")
-    evaluate("model", help="FILE.keras, or a network of ours, such as best")
+    evaluate("model", help="a file of Keras, or a network of ours, such as best")
     evaluate("--report", type=Path, metavar="DIR", help="write a page with pictures")
     evaluate("--data", metavar="SOURCE", help="usps, uci or a file instead of MNIST")
     evaluate("--form", help="how it is shown: mnist (default), padded, resized, as-is")
@@ -147,27 +147,23 @@ recipe = {best_settings(study)}.applied_to(get_recipe("{recipe.name}"))""")
 
 
 def _evaluate(args):
-    import keras
     import numpy as np
     import pandas as pd
 
     from digitlib.archive import shipped_network
-    from digitlib.data import model_input
+    from digitlib.networks import open_network
     from digitlib.plotting import plot_digits, save_figure, use_style
     from digitlib.report import write_report
 
     file = Path(args.model)
-    file = file if file.is_file() else shipped_network(args.model)
+    is_file = file.is_file() or (file / "saved_model.pb").is_file()
+    file = file if is_file else shipped_network(args.model)
     data = _test_data(args)
-    try:
-        model = keras.saving.load_model(file, compile=False)
-        y_prob = model.predict(model_input(data.x_test), batch_size=1000, verbose=0)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{args.model}: not a Keras network that reads 28 x 28 digits") from error
-    if y_prob.shape != (len(data.x_test), 10):
-        raise ValueError(f"{args.model}: expected 10 probabilities an image, got {y_prob.shape}")
+    predict, how = open_network(file)
+    y_prob = predict(data.x_test)
     y_pred = y_prob.argmax(axis=1)
     _print_metrics(data, y_pred)
+    print(how)
 
     first_errors = np.flatnonzero(y_pred != data.y_test)[:20]
     shown = np.concatenate([np.arange(len(y_pred))[:20], first_errors])

@@ -1,0 +1,162 @@
+"""A network that somebody saved: opened, and shown images as it was trained to take them."""
+
+import json
+import math
+import textwrap
+import warnings
+import zipfile
+
+import numpy as np
+from scipy.special import softmax
+
+from digitlib.calibration import nll
+from digitlib.data import load_sample
+
+N_CHOOSING = 1000  # of MNIST's training images, a hundred a digit, by which the form is chosen
+SHAPES = ((28, 28, 1), (28, 28), (784,), (1, 28, 28), (28, 28, 3))  # of one image
+FORMS = {  # of float32 pixels from 0 to 255, shape (n, 28, 28); of two that read alike, the first
+    "pixels from 0 to 1": lambda pixels: pixels / 255,
+    "pixels from 0 to 255": lambda pixels: pixels,
+    "pixels normalised (axis=1)": lambda pixels: _normalised(pixels, 1),
+    "pixels normalised (axis=2)": lambda pixels: _normalised(pixels, 2),
+    "images normalised as flat rows": lambda pixels: _normalised(pixels, (1, 2)),
+}
+OUTPUTS = {  # what becomes of a network's outputs, float32 (n, 10)
+    "probabilities": lambda outputs: outputs,
+    "logits": lambda outputs: softmax(outputs, axis=1),
+    "ten single probabilities": lambda outputs: softmax(np.log(outputs + 1e-7), axis=1),
+}
+
+TF_KERAS = (
+    "`pip install tf_keras`, and `tf_keras.models.load_model({path!r}, compile=False)"
+    ".save('new.h5')` makes a file that it opens"
+)
+FOREIGN = [  # what `_facts` say of a file that Keras 3 does not open; the cause and the way out
+    (
+        lambda facts: facts["kind"] == "SavedModel",
+        "a SavedModel folder, which Keras 3 does not open: " + TF_KERAS,
+    ),
+    (
+        lambda facts: facts["kind"] == "TFLite",
+        "a TensorFlow Lite file, which no Keras opens: evaluate the network that it was made "
+        "from, saved by `model.save('new.keras')`",
+    ),
+    (
+        lambda facts: facts["kind"] == "HDF5" and not facts["network"],
+        "weights without their network: build it in Python as it was when they were saved, then "
+        "`model.load_weights({path!r})` and `model.save('new.keras')`",
+    ),
+    (
+        lambda facts: facts["kind"] == "HDF5" and facts["version"] < "3",
+        "an HDF5 file of Keras {version} that Keras 3 does not open: " + TF_KERAS,
+    ),
+    (
+        lambda facts: facts["kind"] == "HDF5" and facts["suffix"] not in (".h5", ".hdf5"),
+        "an HDF5 file, which Keras opens by a name that ends in .h5: copy it to such a name",
+    ),
+    (
+        lambda facts: facts["kind"] == "zip" and facts["version"] < "3",
+        "saved by Keras {version} in a form that Keras 3 does not open: where it was saved, or "
+        "on that kind of system, after `pip install tensorflow=={version}`, "
+        "`keras.models.load_model({path!r}, compile=False).save('new.h5')` makes a file that it "
+        "opens",
+    ),
+]
+
+
+def open_network(path):
+    """A function that shows images to the network in a file, and a sentence on how it does so.
+
+    The form is that of FORMS in which the true digits of a thousand training images have the
+    least negative log-likelihood; outputs that are no probabilities are brought to them.
+
+    path : a file that Keras 3 opens, of a network with ten outputs for an image of 28 x 28
+    Returns a function from uint8 (n, 28, 28) to probabilities (n, 10), and the sentence.
+    Raises ValueError for another file, with the cause and the way out where they are known.
+    """
+    model = _load(path)
+    shape = _shape(path, model)
+    sample = load_sample()
+    images, labels = sample.x_train[:N_CHOOSING], sample.y_train[:N_CHOOSING]
+    found = {form: _outputs(model, shape, form, images) for form in FORMS}
+    kinds = {form: _kind(path, outputs) for form, outputs in found.items()}
+    y_prob = {form: OUTPUTS[kinds[form]](found[form]) for form in FORMS}
+    best = min(FORMS, key=lambda form: nll(labels, y_prob[form]))
+    right = (y_prob[best].argmax(axis=1) == labels).mean()
+
+    def predict(images):
+        return OUTPUTS[kinds[best]](_outputs(model, shape, best, images))
+
+    how = f"shown {best} in the shape {shape}, and its outputs taken for {kinds[best]}"
+    reads = f"so it reads {right:.1%} of {N_CHOOSING:,} training images"
+    doubt = "" if right > 0.5 else "; none of the forms that are tried fits it"
+    return predict, f"{how}: {reads}{doubt}"
+
+
+def _load(path):
+    import keras
+
+    try:
+        with warnings.catch_warnings(action="ignore"):  # on how the network was written
+            return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever Keras, h5py and zipfile raise
+        facts = _facts(path)
+        known = (sentence for applies, sentence in FOREIGN if applies(facts))
+        reason = textwrap.shorten(str(error).strip().rpartition("\n")[2], 200)
+        sentence = next(known, "not a Keras network that Keras 3 opens ({reason})")
+        raise ValueError(
+            f"{path}: {sentence.format(path=str(path), reason=reason, **facts)}"
+        ) from error
+
+
+def _facts(path):
+    """A file's kind and suffix, which Keras saved it, and whether it holds a network."""
+    import h5py
+
+    facts = {"kind": None, "suffix": path.suffix, "version": "2"}
+    if path.is_dir():
+        return facts | {"kind": "SavedModel"}
+    if path.read_bytes()[4:8] == b"TFL3":
+        return facts | {"kind": "TFLite"}
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            saved_by, network = file.attrs.get("keras_version", "2"), "model_config" in file.attrs
+        return facts | {"kind": "HDF5", "version": saved_by, "network": network}
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            if "metadata.json" in file.namelist():
+                saved_by = json.loads(file.read("metadata.json"))["keras_version"]
+                return facts | {"kind": "zip", "version": saved_by}
+    return facts
+
+
+def _shape(path, model):
+    """The shape in which the network takes one image, of those in SHAPES."""
+    wanted = getattr(model, "input_shape", None)
+    for shape in SHAPES:
+        sides = zip(wanted[1:], shape, strict=True) if len(wanted) == len(shape) + 1 else [(0, 1)]
+        if all(side in (None, given) for side, given in sides):
+            return shape
+    raise ValueError(f"{path}: it takes inputs of shape {wanted}, expected images of 28 x 28")
+
+
+def _outputs(model, shape, form, images):
+    pixels = FORMS[form](images.astype(np.float32))[..., np.newaxis]
+    inputs = pixels.repeat(math.prod(shape) // 784, axis=-1).reshape(-1, *shape)
+    return model.predict(inputs, batch_size=1000, verbose=0)
+
+
+def _kind(path, outputs):
+    """What the outputs are, of what OUTPUTS names."""
+    if np.shape(outputs)[1:] != (10,):
+        raise ValueError(f"{path}: expected ten outputs an image, got {np.shape(outputs)}")
+    if outputs.min() < 0 or outputs.max() > 1.001:
+        return "logits"
+    sums = outputs.sum(axis=1)
+    return "probabilities" if abs(sums - 1).max() < 1e-3 else "ten single probabilities"
+
+
+def _normalised(pixels, axis):
+    """Divided by their length along an axis or two, as `keras.utils.normalize` does it."""
+    length = np.linalg.norm(pixels, axis=axis, keepdims=True)
+    return pixels / np.where(length, length, 1)
