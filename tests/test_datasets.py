@@ -2,11 +2,13 @@
 
 import gzip
 import os
+import pickle
 from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from digitlib.data import DataError, DownloadError
 from digitlib.datasets import USPS_COUNTS, load_images, load_test_set, load_uci, load_usps, to_form
@@ -84,7 +86,7 @@ def test_each_form_of_storage_gives_the_same_images(saved, digits, stored, conve
     loaded = load_images(saved(x=stored(x), y=y), convert=convert)
     assert loaded.images.dtype == np.uint8
     np.testing.assert_array_equal(loaded.images, x)
-    if convert and convert != ("transpose",):  # which nothing can tell
+    if convert:
         with pytest.raises(DataError, match=f"ask for the conversion '{convert[0]}'"):
             load_images(saved(x=stored(x), y=y))
 
@@ -93,6 +95,7 @@ def test_each_form_of_storage_gives_the_same_images(saved, digits, stored, conve
     ("stored", "convert"),
     [
         (lambda y: y.astype(float), ()),
+        (lambda y: np.eye(10)[y], ()),
         (lambda y: y + 1, ("labels-from-1",)),
         (lambda y: np.where(y == 0, 10, y), ("ten-is-zero",)),
     ],
@@ -124,7 +127,9 @@ def test_each_coding_of_labels_gives_the_same_digits(saved, digits, stored, conv
         (lambda x, y: {"x": x, "y": y * 3}, (), "label 12 at index 4, expected digits 0 to 9$"),
         (lambda x, y: {"x": x, "y": y}, ("labels-from-1",), "label -1"),
         (lambda x, y: {"x": x, "y": y + 0.5}, (), "label 0.5"),
-        (lambda x, y: {"x": x, "y": np.eye(10)[y]}, (), r"\(20, 10\)"),
+        (lambda x, y: {"x": x, "y": 2 * np.eye(10)[y]}, (), r"\(20, 10\)"),
+        (lambda x, y: {"x": x, "y": np.eye(10)[y] + np.eye(10)[0]}, (), r"\(20, 10\)"),
+        (lambda x, y: {"x": x, "y": y}, ("transpose",), "swapped, .* leave out .*'transpose'"),
         (lambda x, y: {"x": x, "y": y.astype(str)}, (), "labels of type <U"),
     ],
 )
@@ -153,8 +158,8 @@ def test_emnist_is_read_and_turned_when_asked(tmp_path, digits, ending):
     x, y = digits
     path = write_idx(tmp_path, np.ascontiguousarray(x.transpose(0, 2, 1)), y, ending=ending)
     np.testing.assert_array_equal(load_images(path, convert=["transpose"]).images, x)
-    np.testing.assert_array_equal(load_images(path).images, x.transpose(0, 2, 1))
-    np.testing.assert_array_equal(load_images(path).labels, y)
+    with pytest.raises(DataError, match=r"9\d% with rows and columns swapped.*ask .*'transpose'"):
+        load_images(path)
 
 
 def test_qmnist_labels_are_the_first_of_eight_columns(tmp_path, digits):
@@ -186,12 +191,107 @@ def test_truncated_idx_is_refused_by_name(tmp_path, digits, part, ending):
         load_images(path)
 
 
-def test_other_files_are_refused_by_name(tmp_path):
-    (tmp_path / "digits.csv").write_text("1,2,3")
-    with pytest.raises(DataError, match=r"digits\.csv.*npz.*images-idx3-ubyte"):
-        load_images(tmp_path / "digits.csv")
+def write_pictures(folder, images, labels):
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / str(label) / f"img_{i}.png")
+    return folder
+
+
+def write_csv(path, images, labels, header=""):
+    table = np.column_stack([labels, images.reshape(len(images), -1)])
+    np.savetxt(path, table, "%d", ",", header=header, comments="")
+    return path
+
+
+def write_pickle(path, images, labels):
+    """As M. Nielsen has it: training, validation and test data."""
+    parts = [((x / np.float32(256)).reshape(-1, 784), y) for x, y in [(images, labels)] * 3]
+    content = pickle.dumps(parts, protocol=3).replace(b"numpy._core", b"numpy.core")
+    path.write_bytes(gzip.compress(content))
+    return path
+
+
+def write_npz(path, images, labels):
+    np.savez(path, x_train=images[:0], y_train=labels[:0], x_test=images, y_test=labels)
+    return path
+
+
+def write_nested(folder, images, labels):
+    """As Kaggle's archive has it: each file in a folder of its own name."""
+    for name, array in (("t10k-images-idx3-ubyte", images), ("t10k-labels-idx1-ubyte", labels)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / name).write_bytes(idx_bytes(array))
+    return folder / "t10k-images-idx3-ubyte" / "t10k-images-idx3-ubyte"
+
+
+def write_dotted(folder, images, labels):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "t10k-images.idx3-ubyte").write_bytes(idx_bytes(images))
+    (folder / "t10k-labels.idx1-ubyte").write_bytes(idx_bytes(labels))
+    return folder / "t10k-images.idx3-ubyte"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder, *digits: write_pictures(folder / "test", *digits),
+        lambda folder, *digits: write_pictures(folder / "a" / "a", *digits).parents[1],
+        lambda folder, *digits: write_csv(folder / "train.csv", *digits, header="label,pixel0"),
+        lambda folder, *digits: write_csv(folder / "train.csv", *digits),
+        lambda folder, *digits: write_pickle(folder / "mnist.pkl.gz", *digits),
+        lambda folder, *digits: write_npz(folder / "a.npz", *digits),
+        lambda folder, *digits: write_nested(folder / "archive", *digits),
+        lambda folder, *digits: write_nested(folder / "archive", *digits).parents[1],
+        lambda folder, *digits: write_dotted(folder, *digits),
+        lambda folder, *digits: write_dotted(folder / "MNIST" / "raw", *digits).parents[2],
+    ],
+)
+def test_each_kind_of_data_gives_the_same_digits(tmp_path, digits, write):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    loaded = load_images(write(folder, *digits))
+    pairs = [
+        sorted((label, image.tobytes()) for image, label in zip(*each, strict=True))
+        for each in ((loaded.images, loaded.labels), digits)
+    ]
+    assert pairs[0] == pairs[1]
+
+
+def two_sets(folder, x, y):
+    write_pictures(folder / "training", x, y)
+    write_pictures(folder / "testing", x, y)
+
+
+def two_sizes(folder, x, y):
+    write_pictures(folder, x, y)
+    Image.fromarray(x[0]).resize((30, 40)).save(folder / "3" / "other.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("a", two_sets, r"a: holds 2 sets; name one of .*testing, .*training"),
+        ("a", two_sizes, r"a: pictures of 2 sizes, from \(28, 28\) to \(40, 30\).*resize"),
+        ("a", lambda path, x, y: None, r"a: expected .* this folder is and holds none"),
+        ("a.csv", lambda path, x, y: path.write_text("1,2,3"), r"a\.csv: .*3 columns"),
+        ("a.csv", lambda path, x, y: path.write_text("a,b\n1,2"), r"a\.csv: .*784 pixels.*'a'"),
+        ("a.csv", lambda path, x, y: write_csv(path, x * 2.0, y), r"a\.csv: .*784 pixels"),
+        ("a.pkl.gz", lambda path, x, y: path.write_bytes(b"no"), r"a\.pkl\.gz: not a mnist\.pkl"),
+        ("a.mat", lambda path, x, y: path.write_bytes(b"MATLAB"), r"a\.mat: .*np\.savez\('dig"),
+    ],
+)
+def test_other_data_are_refused_by_name_with_a_way_out(tmp_path, digits, name, write, message):
+    if "." not in name:
+        (tmp_path / name).mkdir()
+    write(tmp_path / name, *digits)
+    with pytest.raises(DataError, match=message):
+        load_images(tmp_path / name)
+
+
+def test_absent_file_is_named():
     with pytest.raises(FileNotFoundError, match=r"absent\.npz: no such file"):
-        load_images(tmp_path / "absent.npz")
+        load_images("absent.npz")
 
 
 def test_uci_digits():
