@@ -11,6 +11,8 @@ from tqdm import tqdm
 from digitlib.data import load_mnist
 from digitlib.files import written_whole
 
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
 
 def settle_environment():
     """Let every kernel started from here find what this process finds: gives the `Digits`.
@@ -50,7 +52,7 @@ def _execute(path, notebook, progress):
     client = NotebookClient(
         notebook,
         timeout=None,
-        kernel_name="python3",
+        kernel_name=KERNEL["name"],
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda **_: progress.update(),
@@ -66,6 +68,7 @@ def _save(notebook, path):
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    notebook.metadata.kernelspec = KERNEL  # whatever it was called where the notebook was edited
     notebook.metadata.language_info = {"name": "python"}
     with written_whole(path) as draft:
         nbformat.write(notebook, draft)

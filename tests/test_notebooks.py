@@ -13,7 +13,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from notebook_outputs import Output, picture_distance
 from test_figures import TOLERANCES
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def code_cells(path):
@@ -45,6 +46,22 @@ def test_what_training_decides_is_not_compared_to_the_pixel(path):
         assert not drawn or tags & {"trained", "nbval-ignore-output"}, drawn
 
 
+ELSEWHERE = {"kernelspec": {"name": "conda-env-mine-py", "display_name": "mine"}}
+
+
+def test_notebook_saved_under_another_kernel_is_tested_in_this_environment(tmp_path):
+    notebook = new_notebook(cells=[new_code_cell("import digitlib")], metadata=ELSEWHERE)
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "-p", "conftest", tmp_path],
+        cwd=ROOT,
+        env=os.environ | {"DIGITLIB_DATASET": "sample"},
+        capture_output=True,
+        text=True,
+    )
+    assert "1 passed" in done.stdout, done.stdout
+
+
 @pytest.fixture
 def house(tmp_path):
     """A repository with one notebook, and a way to execute it on the sample."""
@@ -52,7 +69,7 @@ def house(tmp_path):
     def execute(source, dataset="sample"):
         (tmp_path / "notebooks").mkdir(exist_ok=True)
         path = tmp_path / "notebooks" / "01_test.ipynb"
-        notebook = new_notebook(cells=[new_code_cell(source, id="only")])
+        notebook = new_notebook(cells=[new_code_cell(source, id="only")], metadata=ELSEWHERE)
         nbformat.write(notebook, path)
         done = subprocess.run(
             [sys.executable, "-m", "digitlib", "figures"],
@@ -70,8 +87,9 @@ def test_sample_run_leaves_the_notebook_alone(house, tmp_path):
     done, path = house("import sys; print('out'); print('err', file=sys.stderr)")
     assert done.returncode == 0, done.stderr
     assert code_cells(path)[0].execution_count is None
-    (executed,) = code_cells(tmp_path / "figures" / "sample" / path.name)
-    assert [out.text for out in executed.outputs] == ["out\n"]
+    executed = nbformat.read(tmp_path / "figures" / "sample" / path.name, as_version=4)
+    assert [out.text for out in executed.cells[0].outputs] == ["out\n"]
+    assert executed.metadata.kernelspec.name == "python3"
 
 
 def test_full_run_saves_the_notebook_in_place(house, mnist):

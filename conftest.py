@@ -1,6 +1,7 @@
 """How pytest treats the notebooks: strictly on MNIST, leniently on the sample, figures last."""
 
 import os
+import re
 import shutil
 import tempfile
 from functools import cache
@@ -38,6 +39,7 @@ SLOW = {  # they start processes
 def pytest_configure(config):
     data = settle_environment()
     config.option.nbval, config.option.nbval_lax = not data.is_sample, data.is_sample
+    config.option.nbval_current_env = True  # whatever kernel a notebook was saved under
     config.stash[DATA] = data
     os.environ["DIGITLIB_FIGURES"] = tempfile.mkdtemp(prefix="digitlib-figures-")
     config.pluginmanager.register(NotebookRules())
@@ -67,6 +69,19 @@ class NotebookRules:
         for item in items:
             if isinstance(item, IPyNbCell) and "needs-usps" in tags(item) and not has_usps():
                 item.options["check"] = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let pytest-xdist run a notebook, and then what judges its figures, in one process."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByNotebook(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            notebook = re.search(r"(\d\d)_\w+\.ipynb::|test_figures\.py::\w+\[(\d\d)_", nodeid)
+            return notebook[1] or notebook[2] if notebook else super()._split_scope(nodeid)
+
+    return ByNotebook(config, log)
 
 
 @cache
