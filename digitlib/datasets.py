@@ -23,7 +23,7 @@ from digitlib.data import (
 from digitlib.reader.form import to_mnist_form
 from digitlib.reader.network import load_network
 
-CONVERSIONS = ("square", "transpose", "rescale", "invert", "labels-from-1", "ten-is-zero")
+CONVERSIONS = ("transpose", "rescale", "invert", "labels-from-1", "ten-is-zero")
 KINDS = (
     "a folder of pictures in folders 0 to 9, an .npz file, Kaggle's .csv, a .pkl.gz, or an IDX "
     "file named …images-idx3-ubyte (.gz)"
@@ -104,7 +104,7 @@ def load_uci():
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    return _image_set("UCI digits", "scikit-learn", x, y, ("square", "rescale"))
+    return _image_set("UCI digits", "scikit-learn", x, y, ("rescale",))
 
 
 def load_images(path, *, convert=()):
@@ -113,10 +113,10 @@ def load_images(path, *, convert=()):
     path : a folder of pictures in folders 0 to 9, or with MNIST's IDX files anywhere below; an
         .npz file of the arrays x and y, or x_test and y_test; Kaggle's train.csv; mnist.pkl.gz;
         or an IDX file …images-idx3-ubyte (.gz), such as EMNIST's, with …labels-idx1-ubyte or
-        QMNIST's …labels-idx2-int (.gz) beside it. Expected are images (n, height, width), uint8
-        up to 255 or floats up to 1, bright ink on dark paper, and digits 0 to 9, or one-hot rows.
+        QMNIST's …labels-idx2-int (.gz) beside it. Expected are images (n, height, width),
+        also with a channel axis or as rows of square images, uint8 up to 255 or floats up to 1,
+        bright ink on dark paper, and digits 0 to 9, or one-hot rows.
     convert : what the file needs to be that; the errors name it
-        square: rows of pixels, or images with a channel axis, to square images
         transpose: rows and columns swapped, for EMNIST
         rescale: the lowest value taken for paper, the highest for full ink
         invert: ink and paper swapped
@@ -287,17 +287,16 @@ def _image_set(name, source, images, labels, convert):
 
 
 def _shaped(source, images, convert):
-    n_pixels = math.prod(images.shape[1:])
-    side = math.isqrt(n_pixels)
-    one_channel = images.ndim == 2 or 1 in images.shape[1:]
-    can_be_square = one_channel and side**2 == n_pixels and side >= MIN_SIDE
-    if "square" in convert and can_be_square:
-        images = images.reshape(len(images), side, side)
+    """The images as (n, height, width), whether stored as rows of pixels or with a channel axis."""
+    if images.ndim == 2:
+        side = math.isqrt(images.shape[1])
+        images = images.reshape(-1, side, side) if side**2 == images.shape[1] else images
+    if images.ndim == 4:
+        images = images.squeeze(tuple(axis for axis in (1, 3) if images.shape[axis] == 1))
     if images.ndim != 3 or not len(images) or min(images.shape[1:]) < MIN_SIDE:
-        hint = "; ask for the conversion 'square'" if can_be_square and len(images) else ""
         raise DataError(
             f"{source}: images of shape {images.shape}, expected (n, height, width) of at least "
-            f"one image and {MIN_SIDE} pixels a side{hint}"
+            f"one image and {MIN_SIDE} pixels a side"
         )
     return images.transpose(0, 2, 1) if "transpose" in convert else images
 

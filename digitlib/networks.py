@@ -132,7 +132,7 @@ def _facts(path):
 
 def _shape(path, model):
     """The shape in which the network takes one image, of those in SHAPES."""
-    wanted = getattr(model, "input_shape", None)
+    wanted = getattr(model, "input_shape", ())
     for shape in SHAPES:
         sides = zip(wanted[1:], shape, strict=True) if len(wanted) == len(shape) + 1 else [(0, 1)]
         if all(side in (None, given) for side, given in sides):
@@ -143,7 +143,7 @@ def _shape(path, model):
 def _outputs(model, shape, form, images):
     pixels = FORMS[form](images.astype(np.float32))[..., np.newaxis]
     inputs = pixels.repeat(math.prod(shape) // 784, axis=-1).reshape(-1, *shape)
-    return model.predict(inputs, batch_size=1000, verbose=0)
+    return np.nan_to_num(model.predict(inputs, batch_size=1000, verbose=0))
 
 
 def _kind(path, outputs):
