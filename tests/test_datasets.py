@@ -158,7 +158,7 @@ def test_emnist_is_read_and_turned_when_asked(tmp_path, digits, ending):
     x, y = digits
     path = write_idx(tmp_path, np.ascontiguousarray(x.transpose(0, 2, 1)), y, ending=ending)
     np.testing.assert_array_equal(load_images(path, convert=["transpose"]).images, x)
-    with pytest.raises(DataError, match=r"9\d% with rows and columns swapped.*ask .*'transpose'"):
+    with pytest.raises(DataError, match=r"\d+% with rows and columns swapped.*ask .*'transpose'"):
         load_images(path)
 
 

@@ -19,7 +19,7 @@ from digitlib.reader.spelling import lines_of
 
 SURE = 0.9  # a digit read with less confidence is worth a second look
 ENOUGH = (0.6, 0.6, 0.2, 0, 0)  # the mean score of a page's pieces that ends the search for ink
-FEW = 12  # pieces, such as dots, that may be the strokes of a single digit
+FEW = 20  # pieces, such as dots, that may be the strokes of a single digit
 
 
 class Read(NamedTuple):
