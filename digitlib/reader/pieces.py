@@ -54,6 +54,14 @@ def pieces_of(ink, top=0, left=0):
     return pieces
 
 
+def piece_of(ink, top=0, left=0):
+    """All ink as one piece, without the empty rows and columns around it; None if there is none."""
+    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
+    if rows.size:
+        crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return Piece(crop, top + int(rows[0]), left + int(columns[0]))
+
+
 def _length(side):
     return side.stop - side.start
 
@@ -136,16 +144,9 @@ def cut(piece):
             paths.append(path)
     columns = np.arange(piece.width)
     part = sum(columns >= path[: piece.height, np.newaxis] for path in paths)
-    parts = (_cropped(np.where(part == k, piece.ink, 0), piece) for k in range(len(paths) + 1))
+    inks = (np.where(part == k, piece.ink, 0) for k in range(len(paths) + 1))
+    parts = (piece_of(ink, piece.top, piece.left) for ink in inks)
     return [part for part in parts if part]
-
-
-def _cropped(ink, piece):
-    """The ink of one part of a piece as a piece; None if there is none."""
-    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
-    if rows.size:
-        crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        return Piece(crop, piece.top + int(rows[0]), piece.left + int(columns[0]))
 
 
 def _path(ink, middle, reach):

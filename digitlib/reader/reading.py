@@ -13,7 +13,7 @@ from digitlib.reader.form import in_mnist_form
 from digitlib.reader.ink import Picture, find_inks, load_picture
 from digitlib.reader.judging import DOUBT, Judged, judge, typical
 from digitlib.reader.network import load_network
-from digitlib.reader.pieces import joined, pieces_of
+from digitlib.reader.pieces import joined, piece_of
 from digitlib.reader.rules import judged_between_rules
 from digitlib.reader.spelling import lines_of
 
@@ -81,7 +81,7 @@ def read(picture: Picture, predict: Callable) -> Reading:
     form = in_mnist_form(picture.pixels)
     if form is not None:
         ink = form / np.float32(255)
-        judged = Judged(joined(pieces_of(ink)), form, predict(form[np.newaxis])[0])
+        judged = Judged(piece_of(ink), form, predict(form[np.newaxis])[0])
         if judged.probabilities.sum() > 0.1:
             return _reading(_Way(ink, 0, [[judged]], True), 1)
     predict, best = _remembering(predict), None
@@ -116,8 +116,8 @@ def _ways(ink, is_whole, predict):
     upright = _Way(ink, 0, lines_of(judged, predict), is_whole)
     yield upright
     if not upright.is_clear and 1 < len(judged) <= FEW:
-        one = judge([joined([each.piece for each in judged])], predict)
-        yield _Way(ink, 0, [one], is_whole)
+        (one,) = judge([joined([each.piece for each in judged])], predict)
+        yield _Way(ink, 0, [[one.doubted()]], is_whole)
     turn = _turn(judged, predict) if is_whole and not upright.is_clear else 0
     if turn:
         judged = judged_between_rules(np.rot90(ink, turn), predict)

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from digitlib.reader.ink import Picture, PictureError
 from digitlib.reader.judging import GUESS, judge
 from digitlib.reader.network import load_network
-from digitlib.reader.pieces import FAINT, Piece, joined, rows_of, typical_size
+from digitlib.reader.pieces import joined, piece_of, rows_of, typical_size
 from digitlib.reader.reading import SURE, Read, Reading, as_json, read
 from digitlib.reader.spelling import upright
 
@@ -98,11 +98,7 @@ def _piece(stroke, width, height):
     pen.line(path, 255, FINE * PEN, joint="curve")
     for x, y in (path[0], path[-1]):
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), 255)
-    ink = np.asarray(canvas.reduce(FINE)) / np.float32(255)
-    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
-    if rows.size:
-        crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        return Piece(crop, int(rows[0]), int(columns[0]))
+    return piece_of(np.asarray(canvas.reduce(FINE)) / np.float32(255))
 
 
 def _grouped(pieces, predict):
