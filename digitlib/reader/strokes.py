@@ -13,6 +13,7 @@ from digitlib.reader.reading import SURE, Read, Reading, as_json, read
 from digitlib.reader.spelling import upright
 
 SIDES = 16, 400  # of a drawing, in its own units
+MAX_BYTES = 1_000_000  # of the JSON; more is no drawing, and would fill the memory
 MAX_STROKES = 100
 MAX_POINTS = 20_000
 REACH = 10_000  # units; how far from the origin a point may lie
@@ -65,6 +66,10 @@ def read_strokes(strokes, width, height, predict) -> Reading:
 
 def _checked(source):
     """The strokes, width and height in the JSON of a drawing."""
+    if len(source) > MAX_BYTES:
+        raise PictureError(
+            f"the drawing has {len(source):,} bytes, expected at most {MAX_BYTES:,}: undo some"
+        )
     try:
         drawing = json.loads(source)
         sides = drawing["width"], drawing["height"]

@@ -102,6 +102,7 @@ DOT = [[1, 2]]
         (drawing([[]]), "of one point or more"),
         (drawing([DOT] * (MAX_STROKES + 1)), "has 101 strokes"),
         (drawing([DOT * (MAX_POINTS + 1)]), "more than 20000 points"),
+        (drawing([DOT * 200_000]), "at most 1,000,000"),
         (drawing([[["1", "2"]]]), "not two numbers"),
         (drawing([[[float("nan"), 2]]]), "not two numbers"),
         (drawing([[[10**400, 2]]]), "not two numbers"),
