@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import has_usps
 from nbval.plugin import IPyNbCell
 from notebook_outputs import TRAINED_PICTURES, picture_distance
+
+from conftest import has_usps
 
 COMMITTED = Path(__file__).parents[1] / "figures"
 EXACT = 1e-4  # relative; what does not depend on training
