@@ -142,7 +142,10 @@ def _reading(way, scale):
     if way.lines and not lines:
         likeliest = max(way.pieces, key=lambda one: one.confidence)
         lines = [[likeliest._replace(is_digit=True)]]
-    reads = [[_as_read(one, way, scale) for one in line] for line in lines]
+    reads = [
+        [as_read(one, _turned_back(one.piece.box, way.turn, way.ink.shape), scale) for one in line]
+        for line in lines
+    ]
     text = "\n".join("".join(one.text for one in line) for line in reads)
     digits = [one for line in reads for one in line]
     complete = way.is_whole and len(digits) == len(way.pieces) > 0
@@ -169,16 +172,13 @@ def _is_written(word, few):
     return len(read) <= few or np.mean(read) >= 0.5
 
 
-def _as_read(one, way, scale):
-    box = _scaled(_turned_back(one.piece.box, way.turn, way.ink.shape), scale)
-    confidence = one.confidence if one.is_digit else 0.0
-    return Read(one.text, confidence, box, one.image, one.probabilities)
-
-
-def _scaled(box, scale):
+def as_read(one, box, scale=1):
+    """A piece as a reading has it, its box from rows and columns to left, top, right, bottom."""
     rows, columns = box
     sides = (columns.start, rows.start, columns.stop, rows.stop)
-    return tuple(round(side * scale) for side in sides)
+    confidence = one.confidence if one.is_digit else 0.0
+    sides = tuple(round(side * scale) for side in sides)
+    return Read(one.text, confidence, sides, one.image, one.probabilities)
 
 
 def _turned_back(box, turns, shape):

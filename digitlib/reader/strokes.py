@@ -9,7 +9,7 @@ from digitlib.reader.ink import Picture, PictureError
 from digitlib.reader.judging import GUESS, judge
 from digitlib.reader.network import load_network
 from digitlib.reader.pieces import joined, piece_of, rows_of, typical_size
-from digitlib.reader.reading import SURE, Read, Reading, as_json, read
+from digitlib.reader.reading import SURE, Reading, as_json, as_read, read
 from digitlib.reader.spelling import upright
 
 SIDES = 16, 400  # of a drawing, in its own units
@@ -179,7 +179,7 @@ def _reading(groups, pieces):
     by_piece = {id(one.piece): one for one in groups}
     rows = rows_of([one.piece for one in groups], typical_size(pieces))
     lines = [upright([by_piece[id(piece)] for piece in row]) for row in rows]
-    lines = [[_as_read(one) for one in line] for line in lines]
+    lines = [[as_read(one, one.piece.box) for one in line] for line in lines]
     digits = [one for line in lines for one in line]
     text = "\n".join("".join(one.text for one in line) for line in lines)
     return Reading(text, digits, min(one.confidence for one in digits) >= SURE)
@@ -200,10 +200,3 @@ def _lowest(reading):
 
 def _doubted(one):
     return one._replace(confidence=GUESS * one.confidence, probabilities=GUESS * one.probabilities)
-
-
-def _as_read(one):
-    rows, columns = one.piece.box
-    box = columns.start, rows.start, columns.stop, rows.stop
-    confidence = one.confidence if one.is_digit else 0.0
-    return Read(one.text, confidence, box, one.image, one.probabilities)
