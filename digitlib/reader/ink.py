@@ -134,11 +134,12 @@ def find_inks(pixels):
         yield inks[-1]
     for ink in inks:
         yield np.where(ink < 0.5, 0, ink)
-    grey = pixels if pixels.ndim == 2 else pixels.mean(2)
-    sheet = _sheet(grey.astype(np.float32))
-    if min(sheet.shape) > 256 and sheet.any():
-        ink = _ink(-np.where(sheet, grey, np.median(grey[sheet])).astype(np.float32))
-        yield np.where(ink < 0.5, 0, ink)
+    if min(grey.shape) > 256:
+        grey = pixels if pixels.ndim == 2 else pixels.mean(2)
+        sheet = _sheet(grey.astype(np.float32))
+        if sheet.any():
+            ink = _ink(-np.where(sheet, grey, np.median(grey[sheet])).astype(np.float32))
+            yield np.where(ink < 0.5, 0, ink)
 
 
 def _sheet(grey):
