@@ -266,7 +266,7 @@ def _line(answer):
 
 def _app(args):
     _one_thread()
-    from digitlib.reader.app import serve
+    from digitlib.reader.server import serve
 
     serve(args.host, args.port)
 

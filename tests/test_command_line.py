@@ -56,7 +56,7 @@ def test_recipes_lists_them_all(digitlib):
 def test_what_is_not_installed_is_named_with_its_extra(
     digitlib, monkeypatch, absent, command, extra
 ):
-    for name in ("digitlib.quiet", "digitlib.reader.app", "digitlib.notebooks"):
+    for name in ("digitlib.quiet", "digitlib.reader.server", "digitlib.notebooks"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, absent, None)
     done = digitlib(command)

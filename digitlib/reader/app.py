@@ -1,30 +1,28 @@
 """The web app: draw or drop a picture and watch it being read; POST /api/predict for programs."""
 
 import asyncio
+import re
 import socket
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
+from ipaddress import ip_address
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from digitlib.reader.bounds import Readers
 from digitlib.reader.ink import PictureError
-from digitlib.reader.network import load_network
 from digitlib.reader.reading import read_picture
 from digitlib.reader.strokes import read_drawing
 
 MAX_BYTES = 20_000_000  # of a picture's file
 SMALL_BYTES = 500_000  # any drawing; larger bodies take turns, so that they cannot fill the memory
 LARGE_AT_ONCE = 16  # bodies of more than SMALL_BYTES, or of unknown length, held in memory
-CONNECTIONS = 256  # more get 503
 BODY_TIMEOUT = 15  # seconds in which a body must have arrived
-READERS = 2  # pictures decoded and read at the same time
+READERS = 2  # pictures read at the same time; one drawing beside them does not wait for pictures
 
 PAGE = {
     "index.html": "text/html",
@@ -42,30 +40,53 @@ HEADERS = {
 }
 
 
-def create_app():
-    """The ASGI application."""
-    load_network()  # the first visitor does not wait for the weights
-    pool = ThreadPoolExecutor(READERS)
+def create_app(host="127.0.0.1"):
+    """The ASGI application; it answers at IP addresses, this machine's name, and `host`."""
+    readers = {read_picture: Readers(READERS), read_drawing: Readers(1)}
     large = asyncio.Semaphore(LARGE_AT_ONCE)
+    names = {"localhost", socket.gethostname().lower(), host.lower()}
 
     async def predict(request):
+        _check_sender(request.headers, names)
         is_drawing = request.headers.get("content-type") == "application/json"
         read = read_drawing if is_drawing else read_picture
         announced = int(request.headers.get("content-length", MAX_BYTES))
         async with large if announced > SMALL_BYTES else nullcontext():
-            body = await _receive(request)
             try:
-                content = await asyncio.get_running_loop().run_in_executor(pool, read, body)
+                content = await readers[read](read, await _receive(request))
             except PictureError as error:
                 raise HTTPException(422, str(error)) from error
+            except asyncio.CancelledError as error:
+                raise HTTPException(503, "The server stops: send it again later") from error
         return JSONResponse(content, headers=HEADERS)
+
+    @asynccontextmanager
+    async def life(app):
+        yield
+        for several in readers.values():
+            several.stop()
 
     routes = [Route(f"/{name.removeprefix('index.html')}", _file(name)) for name in PAGE]
     routes.append(Route("/api/predict", predict, methods=["POST"]))
     return Starlette(
         routes=routes,
         exception_handlers={HTTPException: _refuse, ClientDisconnect: _gone},
+        lifespan=life,
     )
+
+
+def _check_sender(headers, names):
+    """HTTPException where a page of another site sends the request, whatever its name points to."""
+    host, origin = headers.get("host", "localhost"), headers.get("origin")
+    site = headers.get("sec-fetch-site")
+    own_origin = origin in (None, f"http://{host}", f"https://{host}")
+    is_own_page = site in ("same-origin", "none") if site else own_origin
+    name = re.sub(r":\d*$", "", host).strip("[]").lower()
+    with suppress(ValueError):
+        names = {*names, str(ip_address(name))}
+    if not is_own_page or name not in names:
+        message = "Only pages of this server may ask: open / by its address and send it from there"
+        raise HTTPException(403, message)
 
 
 def _file(name):
@@ -109,58 +130,3 @@ async def _refuse(request, error):
 
 async def _gone(request, error):
     return Response(status_code=400)  # nobody is left to read it
-
-
-def serve(host, port):
-    """Serve the app until Ctrl+C."""
-    listener = _listen(host, port)
-    print(f"Write a number at {_address(listener)} (Ctrl+C ends it)", flush=True)
-    with suppress(KeyboardInterrupt):
-        _server().run(sockets=[listener])
-
-
-def start_app():
-    """Serve the app to this machine from a thread, for a notebook; gives its address."""
-    listener = _listen("127.0.0.1", 0)
-    threading.Thread(target=_server().run, args=[[listener]], daemon=True).start()
-    return _address(listener)
-
-
-def _server():
-    return uvicorn.Server(
-        uvicorn.Config(
-            create_app(),
-            limit_concurrency=CONNECTIONS,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-        )
-    )
-
-
-def _listen(host, port):
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        message = f"cannot listen on {host}, port {port} ({error}); name another --host or --port"
-        raise OSError(message) from error
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or answers wait for 40 ms
-    return listener
-
-
-def _address(listener):
-    host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
-        host = _own_address(listener.family)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _own_address(family):
-    """The address at which this machine's network reaches it."""
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:  # of UDP, so nothing is sent
-        try:
-            probe.connect(("192.0.2.1" if family == socket.AF_INET else "2001:db8::1", 9))
-            return probe.getsockname()[0]
-        except OSError:
-            return socket.gethostname()

@@ -51,6 +51,8 @@ def load_picture(source) -> Picture:
         image = _eight_bit(image)
         image.thumbnail((WORK_SIDE, WORK_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
         turned = ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
     except Exception as error:  # decoders raise whatever they like on damaged files
         raise PictureError(f"{name} is damaged and cannot be decoded: {error}") from error
     if (turned.size[0] > turned.size[1]) != (image.size[0] > image.size[1]):
@@ -97,6 +99,8 @@ def _as_pixels(array):
 def _eight_bit(image):
     """The image in a mode that Pillow can resize: L, LA, RGB, RGBA or CMYK."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = image if image.mode == "F" else image.convert("I")
+        image = image.reduce(max(1, max(image.size) // (2 * WORK_SIDE)))  # 4 bytes for each pixel
         values = np.asarray(image, np.float32)
         top = 65535 if values.max() > 255 else 255  # some programs keep 8 bits in 16
         top = top if image.mode != "F" else max(values.max(), 1e-9)

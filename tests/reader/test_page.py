@@ -10,8 +10,8 @@ from playwright.sync_api import Error, expect, sync_playwright
 from sample_pictures import png, written
 
 from digitlib.datasets import load_images
-from digitlib.reader.app import start_app
 from digitlib.reader.network import load_network
+from digitlib.reader.server import start_app
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
