@@ -1,10 +1,14 @@
 """A network that somebody saved: opened, and shown images as it was trained to take them."""
 
+import io
 import json
 import math
+import re
 import textwrap
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from scipy.special import softmax
@@ -13,6 +17,9 @@ from digitlib.calibration import nll
 from digitlib.data import load_sample
 
 N_CHOOSING = 1000  # of MNIST's training images, a hundred a digit, by which the form is chosen
+BATCH = 100  # images at once
+MAX_NUMBERS = 10**9  # that a network may hold and compute for a batch: 4 GB if none is freed
+MAX_BYTES = 10**9  # that may come out of its file
 SHAPES = ((28, 28, 1), (28, 28), (784,), (1, 28, 28), (28, 28, 3))  # of one image
 FORMS = {  # of float32 pixels from 0 to 255, shape (n, 28, 28); of two that read alike, the first
     "pixels from 0 to 1": lambda pixels: pixels / 255,
@@ -31,7 +38,22 @@ TF_KERAS = (
     "`pip install tf_keras`, and `tf_keras.models.load_model({path!r}, compile=False)"
     ".save('new.h5')` makes a file that it opens"
 )
+CODE = re.compile(  # in what Keras says where it does not run what a file asks it to
+    r"Could not locate (.*?)\. |Unknown layer: ('.*?')|deserialize (.*?) because it is not|"
+    r"Requested the \w+ of an? `?([\w ]+)"
+)
 FOREIGN = [  # what `_facts` say of a file that Keras 3 does not open; the cause and the way out
+    (
+        lambda facts: facts["too_large"],
+        "{reason}, expected less than a billion, so that it is not opened",
+    ),
+    (
+        lambda facts: facts["code"],
+        "it asks for code that is not Keras's ({code}), and none of it was run; if you trust who "
+        "made it: in Python, `model = keras.saving.load_model({path!r}, custom_objects=..., "
+        "compile=False, safe_mode=False)`, then `predict, how = "
+        "digitlib.networks.open_network(model)`",
+    ),
     (
         lambda facts: facts["kind"] == "SavedModel",
         "a SavedModel folder, which Keras 3 does not open: " + TF_KERAS,
@@ -40,6 +62,10 @@ FOREIGN = [  # what `_facts` say of a file that Keras 3 does not open; the cause
         lambda facts: facts["kind"] == "TFLite",
         "a TensorFlow Lite file, which no Keras opens: evaluate the network that it was made "
         "from, saved by `model.save('new.keras')`",
+    ),
+    (
+        lambda facts: "could not be loaded" in facts["error"],
+        "its weights are not those of its layers: save it again by `model.save`",
     ),
     (
         lambda facts: facts["kind"] == "HDF5" and not facts["network"],
@@ -64,22 +90,25 @@ FOREIGN = [  # what `_facts` say of a file that Keras 3 does not open; the cause
 ]
 
 
-def open_network(path):
+def open_network(source):
     """A function that shows images to the network in a file, and a sentence on how it does so.
 
     The form is that of FORMS in which the true digits of a thousand training images have the
     least negative log-likelihood; outputs that are no probabilities are brought to them.
 
-    path : a file that Keras 3 opens, of a network with ten outputs for an image of 28 x 28
+    source : a file that Keras 3 opens, of a network with ten outputs for an image of 28 x 28, or
+        such a network that you have loaded
     Returns a function from uint8 (n, 28, 28) to probabilities (n, 10), and the sentence.
-    Raises ValueError for another file, with the cause and the way out where they are known.
+    Raises ValueError for another file, with the cause and the way out where they are known: also
+    for one that asks for code that is not Keras's, which is not run, and for one that would hold
+    and compute more than MAX_NUMBERS for 100 images, or unpacks to more than MAX_BYTES.
     """
-    model = _load(path)
-    shape = _shape(path, model)
+    model = _load(source) if isinstance(source, Path) else source
+    shape = _shape(source, model)
     sample = load_sample()
     images, labels = sample.x_train[:N_CHOOSING], sample.y_train[:N_CHOOSING]
     found = {form: _outputs(model, shape, form, images) for form in FORMS}
-    kinds = {form: _kind(path, outputs) for form, outputs in found.items()}
+    kinds = {form: _kind(source, outputs) for form, outputs in found.items()}
     y_prob = {form: OUTPUTS[kinds[form]](found[form]) for form in FORMS}
     best = min(FORMS, key=lambda form: nll(labels, y_prob[form]))
     right = (y_prob[best].argmax(axis=1) == labels).mean()
@@ -98,22 +127,65 @@ def _load(path):
 
     try:
         with warnings.catch_warnings(action="ignore"):  # on how the network was written
+            _check_unpacked(path)
+            with ThreadPoolExecutor(1) as thread:  # where Keras forgets the weights it would make
+                thread.submit(_check_size, path).result()
             return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever Keras, h5py and zipfile raise
-        facts = _facts(path)
+        facts = _facts(path, error)
         known = (sentence for applies, sentence in FOREIGN if applies(facts))
-        reason = textwrap.shorten(str(error).strip().rpartition("\n")[2], 200)
         sentence = next(known, "not a Keras network that Keras 3 opens ({reason})")
-        raise ValueError(
-            f"{path}: {sentence.format(path=str(path), reason=reason, **facts)}"
-        ) from error
+        raise ValueError(f"{path}: {sentence.format(path=str(path), **facts)}") from error
 
 
-def _facts(path):
-    """A file's kind and suffix, which Keras saved it, and whether it holds a network."""
+def _check_unpacked(path):
+    """MemoryError for a zip, or an HDF5 file in it or by itself, that unpacks to too much."""
     import h5py
 
-    facts = {"kind": None, "suffix": path.suffix, "version": "2"}
+    sizes, hdf5 = [], path if h5py.is_hdf5(path) else None
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            sizes = [info.file_size for info in file.infolist()]
+            if sum(sizes) <= MAX_BYTES:
+                hdf5 = io.BytesIO(file.read("model.weights.h5"))
+    if hdf5:
+        with h5py.File(hdf5) as file:
+            file.visititems(lambda _, it: sizes.append(getattr(it, "nbytes", 0)))
+    if sum(sizes) > MAX_BYTES:
+        raise MemoryError(f"it unpacks to {sum(sizes):,} bytes")
+
+
+def _check_size(path):
+    """MemoryError for a network that is too large, found by tracing it: nothing is computed.
+
+    Weights that do not fit those in the file end this, too, before they are made.
+    """
+    import keras
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph, keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.load_model(path, compile=False)
+        model(tf.zeros((BATCH, *_shape(path, model))))
+    outputs = (output for step in graph.get_operations() for output in step.outputs)
+    n_numbers = sum(output.shape.num_elements() or 0 for output in outputs)
+    if n_numbers > MAX_NUMBERS:
+        raise MemoryError(f"it makes {n_numbers:,} numbers of {BATCH} images")
+
+
+def _facts(path, error):
+    """Of a file that Keras does not open: its kind, who saved it, whether it holds a network."""
+    import h5py
+
+    code = CODE.search(str(error))
+    facts = {
+        "error": str(error),
+        "reason": textwrap.shorten(str(error).strip().rpartition("\n")[2], 200),
+        "too_large": isinstance(error, MemoryError),
+        "code": code and next(filter(None, code.groups())),
+        "kind": None,
+        "suffix": path.suffix,
+        "version": "2",
+    }
     if path.is_dir():
         return facts | {"kind": "SavedModel"}
     if path.read_bytes()[4:8] == b"TFL3":
@@ -143,7 +215,7 @@ def _shape(path, model):
 def _outputs(model, shape, form, images):
     pixels = FORMS[form](images.astype(np.float32))[..., np.newaxis]
     inputs = pixels.repeat(math.prod(shape) // 784, axis=-1).reshape(-1, *shape)
-    return np.nan_to_num(model.predict(inputs, batch_size=1000, verbose=0))
+    return np.nan_to_num(model.predict(inputs, batch_size=BATCH, verbose=0))
 
 
 def _kind(path, outputs):
