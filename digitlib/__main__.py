@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,12 +16,18 @@ def main():
         if args.command in (_recipes, _train, _search, _evaluate, _bench, _reproduce):
             import digitlib.quiet  # noqa: F401
         args.command(args)
-    except (ModuleNotFoundError, ValueError, OSError, RuntimeError) as error:
+    except (ModuleNotFoundError, ValueError, OSError, RuntimeError, MemoryError) as error:
         if args.debug:
             raise
-        sys.exit(f"error: {_missing(error) if isinstance(error, ModuleNotFoundError) else error}")
+        text = _missing(error) if isinstance(error, ModuleNotFoundError) else error
+        sys.exit(f"error: {_printable(text)}")
     except KeyboardInterrupt:
         sys.exit("interrupted: what was finished is kept; the same command goes on from there")
+
+
+def _printable(text):
+    """The text without what a terminal takes for commands: a file may have any name and content."""
+    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", "�", str(text))
 
 
 def _missing(error):

@@ -132,8 +132,8 @@ def _archived(name):
         if file_name(run.recipe, run.seed, [parts]) != name:
             raise DamagedRunError(f"{path}: of another recipe, data or seed than its name says")
         return run
-    except DamagedRunError as error:
-        warnings.warn(f"{error}; it is not used", stacklevel=3)
+    except Exception as error:  # made_of.json may hold anything
+        warnings.warn(f"{error}; {path} is not used", stacklevel=3)
 
 
 def _write(run, name, file):

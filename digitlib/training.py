@@ -220,16 +220,20 @@ def remove_run(path):
 
 def load_run(path):
     """The `Run` kept at `path`; DamagedRunError unless it is what `keep_run` wrote there."""
-    files = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
-    about = json.loads(files["run.json"]) if files.pop("SHA256SUMS", 0) == _sums(files) else {}
-    if about.get("name") != path.name:
-        raise DamagedRunError(f"{path}: damaged, or not the run that its name says")
-    return Run(
-        history=pd.read_csv(path / "history.csv", index_col="epoch"),
-        y_pred=np.load(path / "y_pred.npy"),
-        path=path,
-        **{field: about[field] for field in ("recipe", "seed", "processor")},
-    )
+    try:
+        files = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+        about = json.loads(files["run.json"])
+        if files.pop("SHA256SUMS") != _sums(files) or about["name"] != path.name:
+            raise ValueError("its hashes or its name are others")
+        return Run(
+            history=pd.read_csv(path / "history.csv", index_col="epoch"),
+            y_pred=np.load(path / "y_pred.npy"),
+            path=path,
+            **{field: about[field] for field in ("recipe", "seed", "processor")},
+        )
+    except Exception as error:  # a file is missing, or holds anything
+        text = f"{path}: damaged, or not the run that its name says ({error})"
+        raise DamagedRunError(text) from error
 
 
 def _sums(files):
