@@ -290,11 +290,11 @@ def network(tmp_path_factory):
     return members, (folder / "a.h5").read_bytes()
 
 
-def with_layer(config, place=1, **fields):
+def with_layer(tree, /, **fields):
     """The network's JSON with one layer more."""
-    config = json.loads(json.dumps(config))
-    config["config"]["layers"].insert(place, {"config": {}, "registered_name": None} | fields)
-    return config
+    tree = json.loads(json.dumps(tree))
+    tree["config"]["layers"].insert(1, {"registered_name": None} | fields)
+    return tree
 
 
 def code_in_config(config, mark):
