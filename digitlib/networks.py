@@ -34,60 +34,10 @@ OUTPUTS = {  # what becomes of a network's outputs, float32 (n, 10)
     "ten single probabilities": lambda outputs: softmax(np.log(outputs + 1e-7), axis=1),
 }
 
-TF_KERAS = (
-    "`pip install tf_keras`, and `tf_keras.models.load_model({path!r}, compile=False)"
-    ".save('new.h5')` makes a file that it opens"
-)
 CODE = re.compile(  # in what Keras says where it does not run what a file asks it to
     r"Could not locate (.*?)\. |Unknown layer: ('.*?')|deserialize (.*?) because it is not|"
     r"Requested the \w+ of an? `?([\w ]+)"
 )
-FOREIGN = [  # what `_facts` say of a file that Keras 3 does not open; the cause and the way out
-    (
-        lambda facts: facts["too_large"],
-        "{reason}, expected less than a billion, so that it is not opened",
-    ),
-    (
-        lambda facts: facts["code"],
-        "it asks for code that is not Keras's ({code}), and none of it was run; if you trust who "
-        "made it: in Python, `model = keras.saving.load_model({path!r}, custom_objects=..., "
-        "compile=False, safe_mode=False)`, then `predict, how = "
-        "digitlib.networks.open_network(model)`",
-    ),
-    (
-        lambda facts: facts["kind"] == "SavedModel",
-        "a SavedModel folder, which Keras 3 does not open: " + TF_KERAS,
-    ),
-    (
-        lambda facts: facts["kind"] == "TFLite",
-        "a TensorFlow Lite file, which no Keras opens: evaluate the network that it was made "
-        "from, saved by `model.save('new.keras')`",
-    ),
-    (
-        lambda facts: "could not be loaded" in facts["error"],
-        "its weights are not those of its layers: save it again by `model.save`",
-    ),
-    (
-        lambda facts: facts["kind"] == "HDF5" and not facts["network"],
-        "weights without their network: build it in Python as it was when they were saved, then "
-        "`model.load_weights({path!r})` and `model.save('new.keras')`",
-    ),
-    (
-        lambda facts: facts["kind"] == "HDF5" and facts["version"] < "3",
-        "an HDF5 file of Keras {version} that Keras 3 does not open: " + TF_KERAS,
-    ),
-    (
-        lambda facts: facts["kind"] == "HDF5" and facts["suffix"] not in (".h5", ".hdf5"),
-        "an HDF5 file, which Keras opens by a name that ends in .h5: copy it to such a name",
-    ),
-    (
-        lambda facts: facts["kind"] == "zip" and facts["version"] < "3",
-        "saved by Keras {version} in a form that Keras 3 does not open: where it was saved, or "
-        "on that kind of system, after `pip install tensorflow=={version}`, "
-        "`keras.models.load_model({path!r}, compile=False).save('new.h5')` makes a file that it "
-        "opens",
-    ),
-]
 
 
 def open_network(source):
@@ -107,7 +57,11 @@ def open_network(source):
     shape = _shape(source, model)
     sample = load_sample()
     images, labels = sample.x_train[:N_CHOOSING], sample.y_train[:N_CHOOSING]
-    found = {form: _outputs(model, shape, form, images) for form in FORMS}
+    try:
+        found = {form: _outputs(model, shape, form, images) for form in FORMS}
+    except Exception as error:  # whatever its layers raise
+        reason = textwrap.shorten(str(error), 200)
+        raise ValueError(f"{source}: it cannot be shown images ({reason})") from error
     kinds = {form: _kind(source, outputs) for form, outputs in found.items()}
     y_prob = {form: OUTPUTS[kinds[form]](found[form]) for form in FORMS}
     best = min(FORMS, key=lambda form: nll(labels, y_prob[form]))
@@ -132,10 +86,7 @@ def _load(path):
                 thread.submit(_check_size, path).result()
             return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever Keras, h5py and zipfile raise
-        facts = _facts(path, error)
-        known = (sentence for applies, sentence in FOREIGN if applies(facts))
-        sentence = next(known, "not a Keras network that Keras 3 opens ({reason})")
-        raise ValueError(f"{path}: {sentence.format(path=str(path), **facts)}") from error
+        raise ValueError(f"{path}: {_why(path, error)}") from error
 
 
 def _check_unpacked(path):
@@ -172,34 +123,73 @@ def _check_size(path):
         raise MemoryError(f"it makes {n_numbers:,} numbers of {BATCH} images")
 
 
-def _facts(path, error):
-    """Of a file that Keras does not open: its kind, who saved it, whether it holds a network."""
+def _why(path, error):
+    """Why Keras 3 does not open a file, and the way out where it is known."""
+    name, text = str(path), str(error).strip()
+    reason = textwrap.shorten(text.rpartition("\n")[2], 200)
+    by_tf_keras = (
+        f"`pip install tf_keras`, and `tf_keras.models.load_model({name!r}, compile=False)"
+        ".save('new.h5')` makes a file that it opens"
+    )
+    if path.is_dir():
+        return "a SavedModel folder, which Keras 3 does not open: " + by_tf_keras
+    kind, version, has_network = _saved_by(path)
+    if kind == "TFLite":
+        return (
+            "a TensorFlow Lite file, which no Keras opens: evaluate the network that it was made "
+            "from, saved by `model.save('new.keras')`"
+        )
+    if isinstance(error, MemoryError):
+        return f"{reason}, expected less than a billion, so that it is not opened"
+    if code := CODE.search(text):
+        return (
+            f"it asks for code that is not Keras's ({next(filter(None, code.groups()))[:100]}), "
+            "and none of it was run; if you trust who made it: in Python, `model = keras.saving."
+            f"load_model({name!r}, custom_objects=..., compile=False, safe_mode=False)`, then "
+            "`predict, how = digitlib.networks.open_network(model)`"
+        )
+    if "could not be loaded" in text:
+        return "its weights are not those of its layers: save it again by `model.save`"
+    if kind == "HDF5" and not has_network:
+        return (
+            "weights without their network: build it in Python as it was when they were saved, "
+            f"then `model.load_weights({name!r})` and `model.save('new.keras')`"
+        )
+    if kind == "HDF5" and version < "3":
+        return f"an HDF5 file of Keras {version} that Keras 3 does not open: " + by_tf_keras
+    if kind == "HDF5" and path.suffix not in (".h5", ".hdf5"):
+        return "an HDF5 file, which Keras opens by a name that ends in .h5: copy it to such a name"
+    if kind == "zip" and version < "3":
+        return (
+            f"saved by Keras {version} in a form that Keras 3 does not open: where it was saved, "
+            f"or on that kind of system, after `pip install tensorflow=={version}`, `keras.models."
+            f"load_model({name!r}, compile=False).save('new.h5')` makes a file that it opens"
+        )
+    return f"not a Keras network that Keras 3 opens ({reason})"
+
+
+def _saved_by(path):
+    """A file's kind, the version of Keras that saved it, and whether it holds a network."""
     import h5py
 
-    code = CODE.search(str(error))
-    facts = {
-        "error": str(error),
-        "reason": textwrap.shorten(str(error).strip().rpartition("\n")[2], 200),
-        "too_large": isinstance(error, MemoryError),
-        "code": code and next(filter(None, code.groups())),
-        "kind": None,
-        "suffix": path.suffix,
-        "version": "2",
-    }
-    if path.is_dir():
-        return facts | {"kind": "SavedModel"}
-    if path.read_bytes()[4:8] == b"TFL3":
-        return facts | {"kind": "TFLite"}
-    if h5py.is_hdf5(path):
-        with h5py.File(path) as file:
-            saved_by, network = file.attrs.get("keras_version", "2"), "model_config" in file.attrs
-        return facts | {"kind": "HDF5", "version": saved_by, "network": network}
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as file:
-            if "metadata.json" in file.namelist():
-                saved_by = json.loads(file.read("metadata.json"))["keras_version"]
-                return facts | {"kind": "zip", "version": saved_by}
-    return facts
+    with path.open("rb") as file:
+        if file.read(8)[4:] == b"TFL3":
+            return "TFLite", "", True
+    try:
+        if h5py.is_hdf5(path):
+            with h5py.File(path) as file:
+                version, has_network = (
+                    file.attrs.get("keras_version", "2"),
+                    "model_config" in file.attrs,
+                )
+            kind = "HDF5"
+        else:
+            with zipfile.ZipFile(path) as file:
+                version = json.loads(file.read("metadata.json"))["keras_version"]
+            kind, has_network = "zip", True
+        return kind, re.fullmatch(r"[\w.+-]{1,20}", version)[0], has_network
+    except Exception:  # a damaged file says none of this
+        return None, "", True
 
 
 def _shape(path, model):
