@@ -219,9 +219,9 @@ def _predict(args):
         if args.json:
             print(",\n " if i else "[", json.dumps(answer), sep="", end="", flush=True)
         elif "error" in answer:
-            print(f"error: {answer['error']}", file=sys.stderr)
+            print(_printable(f"error: {answer['error']}"), file=sys.stderr)
         else:
-            print(_line(answer), flush=True)
+            print(_printable(_line(answer)), flush=True)
     if args.json:
         print("]")
     sys.exit(failed)
