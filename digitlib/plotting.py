@@ -123,7 +123,7 @@ def plot_risk_coverage(table, *, most_declined=5, ax=None, **style):
 
 
 def save_figure(fig, table, name, *, data, seeds=(), folder=None) -> Path:
-    """Keep a figure as NAME.png and its numbers as NAME.csv, each written whole or not at all.
+    """Keep a figure as NAME.png and its numbers as NAME.csv, both whole or neither.
 
     table : DataFrame of the numbers
     data : the `Digits` behind them; a figure from the sample says so and goes to `sample/`
@@ -143,7 +143,7 @@ def save_figure(fig, table, name, *, data, seeds=(), folder=None) -> Path:
     }
     with written_whole(folder / f"{name}.png") as draft:
         fig.savefig(draft, format="png", metadata=provenance)
-    save_table(table, folder / f"{name}.csv")
+        save_table(table, folder / f"{name}.csv")
     return folder / f"{name}.png"
 
 

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from digitlib.calibration import reliability_table, risk_coverage
@@ -65,16 +66,19 @@ def test_sample_figure_says_so_and_stays_apart(sample, figures):
     assert any("embedded sample" in text.get_text() for text in fig.texts)
 
 
-def test_failed_save_leaves_the_old_figure_whole(full, figures, monkeypatch):
-    fig = plt.figure()
+@pytest.mark.parametrize(("kind", "method"), [(Figure, "savefig"), (pd.DataFrame, "to_csv")])
+def test_failed_save_leaves_the_old_figure_whole(full, figures, monkeypatch, kind, method):
+    """And with its own numbers, whichever of the two the disk has no room for."""
+    fig, ax = plt.subplots()
     save_figure(fig, TABLE, "09_test", data=full)
     before = {path.name: path.read_bytes() for path in figures.iterdir()}
 
-    def full_disk(path, **_):
-        path.write_bytes(b"half a pic")
+    def full_disk(self, path, **_):
+        path.write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fig, "savefig", full_disk)
+    ax.plot([1, 2])
+    monkeypatch.setattr(kind, method, full_disk)
     with pytest.raises(OSError, match="No space"):
         save_figure(fig, TABLE * 2, "09_test", data=full)
     assert {path.name: path.read_bytes() for path in figures.iterdir()} == before
