@@ -198,6 +198,13 @@ def _database(url):
 def _journal(path):
     """A file, which Optuna recommends over SQLite where several processes write."""
     lock = JournalFileOpenLock(str(path))
+    lock.acquire()
+    try:
+        with path.open("ab+") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)  # a full disk has left half a line
+    finally:
+        lock.release()
     try:
         return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
     except (ValueError, KeyError) as error:

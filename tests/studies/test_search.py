@@ -138,6 +138,18 @@ def test_damaged_journal_is_named(few, cache):
         search(recipe, few, 1)
 
 
+def test_search_goes_on_after_a_disk_was_full(few, cache):
+    """Half a line is left of what there was no room for."""
+    recipe = replace(TINY, epochs=1, batch_size=30)
+    before = set(cache.iterdir())
+    search(recipe, few, 1)
+    (journal,) = set(cache.iterdir()) - before
+    with journal.open("ab") as file:
+        file.write(journal.read_bytes()[:40])
+    search(recipe, few, 2)
+    assert [trial.number for trial in search(recipe, few, 2).trials] == [0, 1]
+
+
 def test_without_optuna_the_extra_is_named():
     code = (
         "import sys; sys.modules['optuna'] = None\n"
