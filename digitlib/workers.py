@@ -50,19 +50,23 @@ def on_cores(n_tasks):
 
 def start_worker(parent):
     """Let this process end with its parent, and TensorFlow be quiet in it."""
+    end_with(parent)
+    from digitlib.quiet import tensorflow
 
-    def end_with_parent():
+    logger = tensorflow.get_logger()
+    logger.setLevel("ERROR")  # it warns of code that has no file here, a notebook's
+
+
+def end_with(parent):
+    """Let this process end once its parent, of that number, has ended in whatever way."""
+
+    def watch():
         while os.getppid() == parent:
             time.sleep(1)
         os._exit(1)
 
     if sys.platform != "win32":  # there, a process keeps the number of a parent that has ended
-        threading.Thread(target=end_with_parent, daemon=True).start()
-    from digitlib.quiet import tensorflow
-
-    tensorflow.get_logger().setLevel(
-        "ERROR"
-    )  # it warns of code that has no file here, a notebook's
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _connected(address):
@@ -138,7 +142,8 @@ def _in_own_process(code, task, shared):
     """Do a task beside the Dask worker, which draws from Python's global random numbers."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "outcome"
-        command = [sys.executable, "-c", "from digitlib.workers import _child; _child()", file]
+        code_of_child = f"from digitlib.workers import _child; _child({os.getpid()})"
+        command = [sys.executable, "-c", code_of_child, file]
         done = subprocess.run(command, input=pickle.dumps((code, task, shared)), check=False)
         if done.returncode:
             host = socket.gethostname()
@@ -146,7 +151,8 @@ def _in_own_process(code, task, shared):
         return file.read_bytes()
 
 
-def _child():
+def _child(parent):
+    end_with(parent)
     outcome = _do(*pickle.load(sys.stdin.buffer))
     Path(sys.argv[1]).write_bytes(pickle.dumps(outcome))
 

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import joblib
 import numpy as np
+import psutil
 import pytest
 from command import wait_until
 from tiny import TINY, few_digits, leave_mark
@@ -104,6 +106,21 @@ def test_task_that_kills_its_workers_is_given_up(start_worker):
     start_worker()
     with pytest.raises(RuntimeError, match=r"gave up.* those workers died"):
         do(lambda: os.kill(os.getppid(), signal.SIGKILL))
+
+
+def test_task_ends_with_its_worker(start_worker, tmp_path):
+    def outlive_the_worker():
+        (tmp_path / f"{os.getpid()}").touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(1000)
+
+    start_worker()
+    start_worker()
+    with pytest.raises(RuntimeError, match=r"gave up"):
+        do(outlive_the_worker)
+    wait_until(
+        lambda: not any(psutil.pid_exists(int(path.name)) for path in tmp_path.glob("[1-9]*")), 20
+    )
 
 
 def test_error_of_a_task_and_death_of_its_process_reach_the_caller(start_worker):
