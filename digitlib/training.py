@@ -98,10 +98,10 @@ def train_jobs(jobs, data: Digits) -> list[Run]:
 
 def _kept(path):
     """The `Run` at `path`, or None; a damaged one is named and removed."""
-    if not path.exists():
-        return None
     try:
         return load_run(path)
+    except FileNotFoundError:  # or another process has just removed a damaged one
+        return None
     except DamagedRunError as error:
         warnings.warn(f"{error}; it is trained again", stacklevel=4)
         remove_run(path)
