@@ -54,6 +54,7 @@ def _execute(path, notebook, progress):
         timeout=None,
         kernel_name=KERNEL["name"],
         record_timing=False,
+        coalesce_streams=True,  # how a cell's text is cut into pieces differs from run to run
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda **_: progress.update(),
     )

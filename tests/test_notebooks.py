@@ -84,11 +84,13 @@ def house(tmp_path):
 
 
 def test_sample_run_leaves_the_notebook_alone(house, tmp_path):
-    done, path = house("import sys; print('out'); print('err', file=sys.stderr)")
+    say = "print({!r}, file=sys.{}, flush=True)\n"
+    said = ("out", "stdout"), ("err", "stderr"), ("more", "stdout")
+    done, path = house("import sys\n" + "".join(say.format(*each) for each in said))
     assert done.returncode == 0, done.stderr
     assert code_cells(path)[0].execution_count is None
     executed = nbformat.read(tmp_path / "figures" / "sample" / path.name, as_version=4)
-    assert [out.text for out in executed.cells[0].outputs] == ["out\n"]
+    assert [out.text for out in executed.cells[0].outputs] == ["out\nmore\n"]
     assert executed.metadata.kernelspec.name == "python3"
 
 
