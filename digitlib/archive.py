@@ -17,7 +17,7 @@ import pandas as pd
 from digitlib.data import Digits
 from digitlib.naming import file_name, names_of
 from digitlib.recipes import RECIPES
-from digitlib.training import DamagedRunError, Run, keep_run, load_run, remove_run, train_jobs
+from digitlib.training import DamagedRunError, Run, keep_run, load_run, train_jobs
 
 FOLDER = Path(__file__).parents[1] / "figures" / "runs"
 PROJECTS = ("p0", "p1", "p2", "p3", "p4")
@@ -143,6 +143,4 @@ def _write(run, name, file):
     about = json.loads((run.path / "run.json").read_text(encoding="utf-8"))
     about |= {"name": name, "command": "python -m digitlib reproduce --write"}
     files["run.json"] = json.dumps(about, indent=1).encode()
-    if (FOLDER / name).exists():
-        remove_run(FOLDER / name)
-    keep_run(files, FOLDER / name)
+    keep_run(files, FOLDER / name, anew=True)

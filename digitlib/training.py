@@ -194,14 +194,19 @@ def _train(name, parts, recipe, data, seed, policy, counter):
         return name, {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def keep_run(files, path):
-    """Leave the files of a run at `path`, with their hashes, whole or not at all."""
+def keep_run(files, path, *, anew=False):
+    """Leave the files of a run at `path`, with their hashes, whole or not at all.
+
+    anew : let them take the place of a run that is there; else that one stays
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=path.parent) as folder:
         draft = Path(folder) / "run"
         draft.mkdir()
         for name, content in (files | {"SHA256SUMS": _sums(files)}).items():
             (draft / name).write_bytes(content)
+        if anew and path.exists():
+            path.rename(Path(folder) / "older")
         try:
             draft.rename(path)
         except OSError:

@@ -152,6 +152,17 @@ def test_entry_of_another_recipe_is_not_used_even_if_its_hashes_are_right(few, a
         assert not is_archived(load_runs([TINY], few, [0])[0])
 
 
+def test_an_entry_outlasts_a_disk_too_full_for_the_new_one(few, archived, monkeypatch):
+    def full_disk(path, content):
+        raise OSError(28, "No space left on device")
+
+    (run,) = load_runs([TINY], few, [2])
+    monkeypatch.setattr("pathlib.Path.write_bytes", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        archive._write(run, run.path.name, "model.keras")
+    assert is_archived(load_runs([TINY], few, [2])[0])
+
+
 def test_reproduction_says_how_long_it_takes_and_how_close_it_came(few, archived, capsys):
     table = reproduce(few)
     assert "3 runs; on one core of" in capsys.readouterr().out
