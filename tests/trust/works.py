@@ -28,7 +28,7 @@ from digitlib.notebooks import execute_notebooks
 from digitlib.plotting import save_figure
 from digitlib.recipes import RECIPES
 from digitlib.studies.search import search
-from digitlib.training import keep_run, load_run, remove_run, train_many
+from digitlib.training import keep_run, load_run, train_many
 
 FORKS = multiprocessing.get_context("forkserver")  # what starts them has imported all of this
 FORKS.set_forkserver_preload(["digitlib.quiet", "digitlib.archive", "digitlib.studies.search"])
@@ -78,8 +78,7 @@ def older_archive(folder):
         files = {file.name: file.read_bytes() for file in path.iterdir()}
         del files["SHA256SUMS"]
         files["run.json"] = files["run.json"].replace(b"reproduce --write", b"older")
-        remove_run(path)
-        keep_run(files, path)
+        keep_run(files, path, anew=True)
 
 
 def draw(folder, height=2, n=1):
