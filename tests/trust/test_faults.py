@@ -1,11 +1,13 @@
 """Killed, or out of space: everything reads, goes on, is right, and leaves no process behind."""
 
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,15 @@ KILLS = {
 }
 QUICK = ["keeping runs", "figures"]  # need no TensorFlow
 whole = pytest.mark.skipif(not times(0, 1), reason="takes minutes; asked for by DIGITLIB_TRUST=1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def modules_of_tests():
+    """Let the processes started here import what the tests import."""
+    paths = [*map(str, Path(__file__).parents[:2]), os.environ.get("PYTHONPATH", "")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        yield
 
 
 def do(work, folder, *arguments):

@@ -10,7 +10,6 @@ import traceback
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -30,9 +29,8 @@ from digitlib.recipes import RECIPES
 from digitlib.studies.search import search
 from digitlib.training import keep_run, load_run, train_many
 
-FORKS = multiprocessing.get_context("forkserver")  # what starts them has imported all of this
-FORKS.set_forkserver_preload(["digitlib.quiet", "digitlib.archive", "digitlib.studies.search"])
-TESTS = Path(__file__).parents[1]
+FORKS = multiprocessing.get_context("forkserver")  # what starts them has imported all of these
+FORKS.set_forkserver_preload(["pytest", "digitlib.quiet", "works"])
 
 
 def nothing(folder):
@@ -147,8 +145,6 @@ def _do(do, folder, arguments, largest_file):
     log = (folder.with_suffix(".log")).open("ab")
     os.dup2(log.fileno(), 2)
     os.environ["DIGITLIB_CACHE"] = str(folder / "cache")
-    paths = [str(TESTS), str(TESTS / "trust"), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
     status = 1
     try:
