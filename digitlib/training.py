@@ -224,9 +224,13 @@ def remove_run(path):
 
 
 def load_run(path):
-    """The `Run` kept at `path`; DamagedRunError unless it is what `keep_run` wrote there."""
+    """The `Run` kept at `path`; DamagedRunError unless it is what `keep_run` wrote there.
+
+    Raises FileNotFoundError where nothing is kept.
+    """
+    entries = [*path.iterdir()]
     try:
-        files = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+        files = {entry.name: entry.read_bytes() for entry in entries if entry.is_file()}
         about = json.loads(files["run.json"])
         if files.pop("SHA256SUMS") != _sums(files) or about["name"] != path.name:
             raise ValueError("its hashes or its name are others")
