@@ -31,6 +31,7 @@ from digitlib.training import keep_run, load_run, train_many
 
 FORKS = multiprocessing.get_context("forkserver")  # what starts them has imported all of these
 FORKS.set_forkserver_preload(["pytest", "digitlib.quiet", "works"])
+FEW = few_digits()
 
 
 def nothing(folder):
@@ -38,7 +39,7 @@ def nothing(folder):
 
 
 def train(folder):
-    train_many([TINY], few_digits(), range(3))
+    train_many([TINY], FEW, range(3))
 
 
 def train_in_threads(folder):
@@ -67,7 +68,7 @@ def write_archive(folder):
     archive.RECIPES = {"tiny": TINY}
     archive._entries = lambda: [(TINY, seed, "model.keras") for seed in range(3)]
     for _ in range(10):
-        archive.reproduce(replace(few_digits(), name="MNIST", is_sample=False), write=True)
+        archive.reproduce(replace(FEW, name="MNIST", is_sample=False), write=True)
 
 
 def older_archive(folder):
@@ -84,7 +85,7 @@ def draw(folder, height=2, n=1):
         fig, ax = plt.subplots()
         ax.bar(range(3), [1, height, 3])
         table = pd.DataFrame({"height": [1, height, 3]})
-        save_figure(fig, table, name, data=few_digits(), folder=folder)
+        save_figure(fig, table, name, data=FEW, folder=folder)
         plt.close(fig)
 
 
@@ -93,7 +94,7 @@ def older_figures(folder):
 
 
 def look_for_settings(folder, recipe, n_trials, storage):
-    search(recipe, few_digits(), n_trials, storage=storage)
+    search(recipe, FEW, n_trials, storage=storage)
 
 
 CELLS = """
