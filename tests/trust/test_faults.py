@@ -174,7 +174,7 @@ def test_two_that_save_one_figure_leave_whole_files(tmp_path):
     for height in (2, 1):
         do(draw, folder, height)
         expected.append(read(folder))
-    both = [start(draw, folder, height, 20) for height in (1, 2)]
+    both = [start(draw, folder, height, times(4, 20)) for height in (1, 2)]
     while any(process.is_alive() for process in both):
         for name, parts in read(folder).items():
             for i, part in enumerate(parts):
