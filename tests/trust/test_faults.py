@@ -186,7 +186,8 @@ def test_two_that_save_one_figure_leave_whole_files(tmp_path):
 def test_killed_search_keeps_its_trials_and_goes_on(database, tmp_path, monkeypatch, tally):
     recipe, few = replace(TINY, epochs=3), few_digits()
     storage = f"sqlite:///{tmp_path}/a.db" if database else None
-    monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "a" / "cache"))
+    same = f"{tmp_path}/a/cache/"  # its end tells the workers of this process from those left
+    monkeypatch.setenv("DIGITLIB_CACHE", same)
     seconds = do(look_for_settings, tmp_path / "a", recipe, 1, storage)
     study = search(recipe, few, 1, storage=storage)
     rng = np.random.default_rng(0)
