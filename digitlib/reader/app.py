@@ -44,7 +44,8 @@ def create_app(host="127.0.0.1"):
     """The ASGI application; it answers at IP addresses, this machine's name, and `host`."""
     readers = {read_picture: Readers(READERS), read_drawing: Readers(1)}
     large = asyncio.Semaphore(LARGE_AT_ONCE)
-    names = {"localhost", socket.gethostname().lower(), host.lower()}
+    name = socket.gethostname().lower()
+    names = {"localhost", name, f"{name}.local", host.lower()}
 
     async def predict(request):
         _check_sender(request.headers, names)

@@ -69,6 +69,7 @@ def test_silent_connections_hold_nobody_out(address, sample):
         (200, {"Host": "192.0.2.7:8000", "Sec_Fetch_Site": "same-origin"}),
         (200, {"Host": "[2001:db8::1]:8000"}),
         (200, {"Host": socket.gethostname().upper()}),
+        (200, {"Host": f"{socket.gethostname()}.local:8000"}),
         (403, {"Host": "digits.example.org"}),
         (403, {"Host": "127.0.0.1.example.org"}),
         (403, {"Host": "[::1"}),
