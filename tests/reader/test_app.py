@@ -167,6 +167,7 @@ def command():
     process.wait()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl+C cannot be sent to a process there")
 def test_the_command_answers_soon_stays_small_and_says_little(command, sample):
     started = time.perf_counter()
     line = command.stdout.readline()
