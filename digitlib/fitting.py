@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from digitlib.data import model_input, one_hot
+from digitlib.data import checked_images, model_input, one_hot
 
 
 def train_here(recipe, data, seed, policy, *, after_epoch=None):
@@ -32,19 +32,18 @@ def train_here(recipe, data, seed, policy, *, after_epoch=None):
 def fit(model, recipe, data, seed, *, after_epoch=None):
     """Train a compiled network in place: its history, one row an epoch.
 
-    The images stay in memory as one tensor and a whole epoch is one compiled graph, which spares
-    Keras's `fit` its work in Python at every step. Shuffling follows from the seed.
+    The images stay in memory as one tensor of bytes and a whole epoch is one compiled graph, which
+    spares Keras's `fit` its work in Python at every step. Shuffling follows from the seed.
 
     after_epoch : called with the number of each epoch and its row, a dict; it may raise
     """
     n_classes = model.output_shape[-1]
-    x, y = model_input(data.x_train), one_hot(data.y_train, n_classes)
+    x, y = checked_images(data.x_train), one_hot(data.y_train, n_classes)
     n_train = recipe.n_fitted(len(x))
     watched, x_watch, y_watch = "val", x[n_train:], y[n_train:]
     if recipe.validation == "test":
-        watched = "test"
-        x_watch, y_watch = model_input(data.x_test), one_hot(data.y_test, n_classes)
-    x, y = x[:n_train], y[:n_train]
+        watched, x_watch, y_watch = "test", data.x_test, one_hot(data.y_test, n_classes)
+    x, y, x_watch = x[:n_train], y[:n_train], model_input(x_watch)
     model.optimizer.build(model.trainable_variables)
     run_epoch = _compiled_epoch(model, recipe, tf.constant(x), tf.constant(y))
     rng = np.random.default_rng(seed)
@@ -65,12 +64,16 @@ def fit(model, recipe, data, seed, *, after_epoch=None):
 
 
 def _compiled_epoch(model, recipe, x, y):
+    each_tone = np.tile(np.arange(256, dtype=np.uint8)[:, None, None], (28, 28))
+    tones = tf.constant(model_input(each_tone)[:, 0, 0])  # as the network gets them
+
     @tf.function
     def run_epoch(order):
         loss_sum, n_right = tf.constant(0.0), tf.constant(0.0)
         for start in tf.range(0, len(order), recipe.batch_size):
             batch = order[start : start + recipe.batch_size]
             x_batch, y_batch = tf.gather(x, batch), tf.gather(y, batch)
+            x_batch = tf.gather(tones, tf.cast(x_batch, tf.int32))
             if recipe.augment:
                 x_batch = recipe.augment(x_batch)
             with tf.GradientTape() as tape:
