@@ -17,7 +17,7 @@ from keras import layers
 
 from digitlib.recipes import get_recipe, one_cycle
 from digitlib.recipes.augmentation import Distortion
-from digitlib.recipes.ours import BEST, FAST, OURS, PLAIN, conv, plain_network
+from digitlib.recipes.ours import BEST, FAST, OURS, PLAIN, STRONG, conv, plain_network
 from digitlib.recipes.projects import PROJECTS
 from digitlib.recipes.recipe import classifier
 from digitlib.studies.bench import machine, timed_in_fresh_process
@@ -118,7 +118,7 @@ def augmentation(data, recipe=LONGER, seeds=SEEDS):
 
     Returns augmentation, seed, val_error (percent) and val_loss.
     """
-    five = vars(BEST.augment) | {"stroke": 0}
+    five = vars(STRONG) | {"stroke": 0}
     chosen = {"none": None, **{name: {name: size} for name, size in five.items() if size}}
     chosen |= {"stroke": {"stroke": 0.5}, "all but stroke": five, "all": five | {"stroke": 0.5}}
     recipes = {
@@ -221,7 +221,7 @@ def images(data, recipe=SHORT, seeds=SEEDS, percents=(1, 3, 10, 30, 100)):
                 epochs=recipe.epochs * min(5, 100 // percent),
                 augment=augment,
             )
-            for augment in (None, BEST.augment)
+            for augment in (None, STRONG)
         }
         table = _validated("distorted", recipes, part, seeds)
         table.insert(1, "images", n)
@@ -247,8 +247,8 @@ def records(data):
     return pd.DataFrame(rows, columns=columns)
 
 
-def committee(data, recipe=BEST, seeds=range(10)):
-    """Every committee that ten networks can form, by the mean of their probabilities: a row each.
+def committee(data, recipe=BEST, seeds=range(5)):
+    """Every committee that five networks can form, by the mean of their probabilities: a row each.
 
     Returns members, seeds (as text) and test_error (percent).
     """
@@ -262,8 +262,8 @@ def committee(data, recipe=BEST, seeds=range(10)):
     return pd.DataFrame(rows)
 
 
-def misses(data, recipe=BEST, seeds=range(10)):
-    """The test images that the committee of ten misreads: a row each.
+def misses(data, recipe=BEST, seeds=range(5)):
+    """The test images that the committee of five misreads: a row each.
 
     Returns test_index, y_true, y_pred, confidence, and votes (members that read it as labelled).
     """

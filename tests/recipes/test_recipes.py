@@ -6,10 +6,12 @@ from itertools import pairwise
 
 import cloudpickle
 import keras
+import numpy as np
 import pytest
 
 from digitlib.data import model_input
 from digitlib.recipes import RECIPES, get_recipe, one_cycle
+from digitlib.recipes.layers import leave_to_keras
 from digitlib.studies.faster_and_better import from_p3_to_fast
 from digitlib.studies.train_reader import READER
 
@@ -49,11 +51,13 @@ PARAMETERS = {
     + normed(3, 64, 96)
     + normed(3, 96, 96)
     + dense(3 * 3 * 96, 10),
-    "best": normed(5, 1, 32)
+    "best": normed(3, 1, 32)
+    + normed(3, 32, 32)
     + normed(3, 32, 64)
+    + normed(3, 64, 64)
     + normed(3, 64, 96)
     + normed(3, 96, 96)
-    + dense(2 * 2 * 96, 10),
+    + dense(3 * 3 * 96, 10),
     "mlp_best": dense(784, 512) + dense(512, 512) + dense(512, 10),
     "tiny": normed(5, 1, 8)
     + normed(3, 8, 12)
@@ -63,6 +67,16 @@ PARAMETERS = {
     + dense(20, 10),
     "minute": normed(5, 1, 5) + normed(3, 5, 8) + normed(3, 8, 8) + dense(3 * 3 * 8, 10),
 }
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_kept_network_that_is_merely_called_reads_and_does_not_train(name, tmp_path):
+    network, images = RECIPES[name].build(), np.random.default_rng(0).random((2, 28, 28, 1))
+    leave_to_keras(network)
+    network.save(tmp_path / "model.keras")
+    for each in (network, keras.saving.load_model(tmp_path / "model.keras")):
+        read, called = each(images, training=False), each(images)
+        np.testing.assert_array_equal(called.numpy(), read.numpy())
 
 
 def test_small_recipes_stay_small():

@@ -129,7 +129,7 @@ def test_a_committee_of_one_is_the_network_itself(few):
     assert table.test_error[6] == pytest.approx(100 * np.mean(together != few.y_test))
 
 
-def test_the_committee_has_ten_members(few, monkeypatch):
+def test_the_committee_has_five_members(few, monkeypatch):
     asked = []
 
     def trained(recipes, data, seeds):
@@ -138,9 +138,9 @@ def test_the_committee_has_ten_members(few, monkeypatch):
         return [SimpleNamespace(y_prob=p, y_pred=p.argmax(axis=1)) for p in y_prob]
 
     monkeypatch.setattr(faster_and_better, "train_many", trained)
-    assert faster_and_better.committee(few).members.value_counts()[1] == 10
+    assert faster_and_better.committee(few).members.value_counts()[1] == 5
     faster_and_better.misses(few)
-    assert asked == 2 * list(range(10))
+    assert asked == 2 * list(range(5))
 
 
 def test_misses_are_what_a_direct_count_finds(few):
