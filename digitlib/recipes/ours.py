@@ -90,6 +90,7 @@ def _minute():
     )
 
 
+# Of `robust` and the studies; `best` learns from less.
 STRONG = Distortion(shift=1, rotation=10, scale=0.15, shear=0.17, elastic=0.6)
 
 FAST = Recipe(
