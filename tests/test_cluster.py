@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from command import wait_until
+from how_often import times
 from tiny import TINY, few_digits, leave_mark
 
 from digitlib import workers as workers_module
@@ -61,6 +63,7 @@ def start_worker(scheduler, tmp_path, monkeypatch):
     def start_worker():
         options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory")
         started.append(start("worker", scheduler, *options, tmp_path, TINY_MARKS=str(tmp_path)))
+        return started[-1]
 
     yield start_worker
     for process in started:
@@ -94,6 +97,25 @@ def test_what_a_killed_worker_was_at_is_done_again_and_equal(start_worker, tmp_p
         assert run.path.name == expected.path.name
         assert np.array_equal(run.y_prob, expected.y_prob)
         assert run.history.loss.tolist() == expected.history.loss.tolist()
+
+
+def test_workers_killed_at_random_moments_change_no_run(start_worker, tmp_path, monkeypatch):
+    recipe, few, rng = replace(TINY, epochs=30), few_digits(), np.random.default_rng(0)
+
+    def train_in(cache):
+        monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / cache))
+        begin = time.perf_counter()
+        runs = train_many([recipe], few, range(4))
+        return [run.y_prob.tobytes() for run in runs], time.perf_counter() - begin
+
+    workers = [start_worker(), start_worker()]
+    expected, seconds = train_in("undisturbed")
+    for n in range(times(1, 20)):
+        by = ("kill", "terminate")[n % 2]
+        threading.Timer(rng.uniform(0, seconds), getattr(workers[n % 2], by)).start()
+        assert train_in(f"{n}")[0] == expected
+        workers[n % 2].wait()
+        workers[n % 2] = start_worker()
 
 
 def do(function):

@@ -5,6 +5,7 @@ They learn from all 60,000 training images; where settings were compared, it was
 """
 
 import keras
+import numpy as np
 from keras import layers
 
 from digitlib.recipes.augmentation import Damage, Distortion
@@ -23,11 +24,34 @@ def conv(filters, size=3, strides=1, *, padding="same", pool=False):
     ]
 
 
+def middle():
+    """A layer that keeps the middle 23 x 23 pixels, in which nearly all ink is."""
+    return layers.Cropping2D(((3, 2), (3, 2)))
+
+
+def fixed_waves():
+    """A first convolution that need not learn: eight waves of 5 x 5 pixels, each with both signs.
+
+    They are the slowest of the discrete cosine transform but for the constant one. With nothing
+    to learn before it, the next convolution spares the gradient of what it is given.
+    Source: a first layer that stays as it is, after Jordan (2024), arXiv 2404.00498; its filters
+    come from the training images.
+    """
+    cosines = np.cos(np.pi / 5 * np.outer(range(3), np.arange(5) + 0.5))
+    waves = np.einsum("ui,vj->ijuv", cosines, cosines).reshape(5, 5, 1, 9)[..., 1:]
+    waves /= np.linalg.norm(waves, axis=(0, 1))
+    layer = layers.Conv2D(16, 5, 2, activation="relu", use_bias=False, trainable=False)
+    layer.build((None, 28, 28, 1))
+    layer.set_weights([np.concatenate([waves, -waves], axis=-1)])
+    return layer
+
+
 def _fast():
     return classifier(
-        layers.Conv2D(16, 5, 2, activation="relu"),
+        middle(),
+        fixed_waves(),
         *conv(32, padding="valid", pool=True),
-        *conv(48, padding="valid"),
+        *conv(128, padding="valid"),
         layers.Flatten(),
     )
 
@@ -95,11 +119,12 @@ STRONG = Distortion(shift=1, rotation=10, scale=0.15, shear=0.17, elastic=0.6)
 
 FAST = Recipe(
     name="fast",
-    title="fast: CNN 16-32-48, one epoch",
+    title="fast: CNN 16-32-128, one epoch",
     build=_fast,
     epochs=1,
     batch_size=128,
-    optimizer=one_cycle(1.5e-2, beta_1=0.7, beta_2=0.9),
+    optimizer=one_cycle(2e-2, beta_1=0.8, beta_2=0.9),
+    loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
 )
 
 PLAIN = Recipe(

@@ -17,13 +17,24 @@ from keras import layers
 
 from digitlib.recipes import get_recipe, one_cycle
 from digitlib.recipes.augmentation import Distortion
-from digitlib.recipes.ours import BEST, FAST, OURS, PLAIN, STRONG, conv, plain_network
+from digitlib.recipes.ours import (
+    BEST,
+    FAST,
+    OURS,
+    PLAIN,
+    STRONG,
+    conv,
+    fixed_waves,
+    middle,
+    plain_network,
+)
 from digitlib.recipes.projects import PROJECTS
 from digitlib.recipes.recipe import classifier
 from digitlib.studies.bench import machine, timed_in_fresh_process
 from digitlib.training import train_many
 
 SEEDS = range(2)
+MEMBERS = range(5)  # seeds of the committee
 # Settings are compared on a smaller network over fewer epochs than a record takes.
 SHORT = replace(PLAIN, build=partial(plain_network, 16), epochs=3)
 LONGER = replace(SHORT, epochs=8)  # as distorted digits take longer to learn
@@ -48,9 +59,13 @@ def steps(data, way=None, seeds=SEEDS):
     return pd.DataFrame(rows, columns=["step", "seed", "seconds", "val_error", "machine"])
 
 
+def _strides(filters=32):
+    """A first layer that takes strides of two where P3's is pooled."""
+    return layers.Conv2D(filters, 5, 2, activation="relu")
+
+
 def _after_strides(*stack):
-    """A classifier whose first layer takes strides of two where P3's is pooled."""
-    return classifier(layers.Conv2D(32, 5, 2, activation="relu"), *stack)
+    return classifier(_strides(), *stack)
 
 
 def _strided():
@@ -84,8 +99,9 @@ def _normalised():
     )
 
 
-def _normalised_at_once():
-    return _after_strides(
+def _normalised_at_once(*first):
+    return classifier(
+        *first,
         *conv(32, padding="valid", pool=True),
         *conv(64, padding="valid"),
         layers.Flatten(),
@@ -103,8 +119,14 @@ def from_p3_to_fast():
         "strides for pooling": {"build": _strided},
         "a third convolution for 128 units": {"build": _three_convolutions},
         "batch normalisation": {"build": _normalised},
-        "the same as one operation": {"build": _normalised_at_once},
-        "16-32-48 filters, not 32-32-64": {"build": FAST.build},
+        "the same as one operation": {"build": lambda: _normalised_at_once(_strides())},
+        "16 filters first, not 32": {"build": lambda: _normalised_at_once(_strides(16))},
+        "the middle 23 x 23 pixels": {"build": lambda: _normalised_at_once(middle(), _strides(16))},
+        "waves that are not learned": {
+            "build": lambda: _normalised_at_once(middle(), fixed_waves())
+        },
+        "128 filters last, not 64": {"build": FAST.build},
+        "smoothed labels": {"loss": FAST.loss},
     }
     recipe = p3
     for change, settings in changes.items():
@@ -247,7 +269,7 @@ def records(data):
     return pd.DataFrame(rows, columns=columns)
 
 
-def committee(data, recipe=BEST, seeds=range(5)):
+def committee(data, recipe=BEST, seeds=MEMBERS):
     """Every committee that five networks can form, by the mean of their probabilities: a row each.
 
     Returns members, seeds (as text) and test_error (percent).
@@ -262,7 +284,7 @@ def committee(data, recipe=BEST, seeds=range(5)):
     return pd.DataFrame(rows)
 
 
-def misses(data, recipe=BEST, seeds=range(5)):
+def misses(data, recipe=BEST, seeds=MEMBERS):
     """The test images that the committee of five misreads: a row each.
 
     Returns test_index, y_true, y_pred, confidence, and votes (members that read it as labelled).

@@ -159,6 +159,16 @@ def test_full_disk_leaves_old_or_new(name, undisturbed, small_disk, tally):
         shutil.rmtree(folder)
 
 
+def test_cache_that_may_only_be_read_is_named_and_stays(small_disk, monkeypatch):
+    monkeypatch.setenv("DIGITLIB_CACHE", str(small_disk / "cache"))
+    train(small_disk)
+    before = read(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(OSError, match=r"Read-only .*name another folder"):
+        train(small_disk)
+    assert len(before) == 6 and read(small_disk) == before
+
+
 def test_two_processes_and_two_threads_on_one_cache(undisturbed, tmp_path):
     *_, after, _ = undisturbed("training")
     processes = [start(work, tmp_path / "a") for work in (train, train_in_threads)]
