@@ -100,6 +100,17 @@ def test_network_gives_ten_probabilities(name, data):
     assert y_prob.sum(axis=1) == pytest.approx(1)
 
 
+def test_first_filters_of_fast_are_waves_with_both_signs_and_do_not_learn():
+    network = RECIPES["fast"].build()
+    first = network.layers[1]
+    filters = first.get_weights()[0].reshape(25, 16)
+    waves, opposite = filters[:, :8], filters[:, 8:]
+    np.testing.assert_allclose(waves.T @ waves, np.eye(8), atol=1e-6)
+    np.testing.assert_allclose(waves.sum(axis=0), 0, atol=1e-6)
+    assert np.array_equal(opposite, -waves)
+    assert first.weights and not first.trainable_weights
+
+
 def test_every_recipe_computes_in_float32():
     recipes = [*RECIPES.values(), *from_p3_to_fast().values(), READER]
     layers = [layer for recipe in recipes for layer in recipe.build().layers]
