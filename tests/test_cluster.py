@@ -108,14 +108,14 @@ def test_workers_killed_at_random_moments_change_no_run(start_worker, tmp_path, 
         runs = train_many([recipe], few, range(4))
         return [run.y_prob.tobytes() for run in runs], time.perf_counter() - begin
 
-    workers = [start_worker(), start_worker()]
+    pair = [start_worker(), start_worker()]
     expected, seconds = train_in("undisturbed")
-    for n in range(times(1, 20)):
+    for n in range(times(1, 10)):
         by = ("kill", "terminate")[n % 2]
-        threading.Timer(rng.uniform(0, seconds), getattr(workers[n % 2], by)).start()
+        threading.Timer(rng.uniform(0, seconds), getattr(pair[n % 2], by)).start()
         assert train_in(f"{n}")[0] == expected
-        workers[n % 2].wait()
-        workers[n % 2] = start_worker()
+        pair[n % 2].wait()
+        pair[n % 2] = start_worker()
 
 
 def do(function):
