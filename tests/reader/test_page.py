@@ -83,7 +83,10 @@ def draw(page, *strokes):
 
 
 def reads(page, text):
+    """The page shows this text, and no answer is still to come that could change it."""
     expect(page.locator("#text")).to_have_text(text, timeout=30_000)
+    expect(page.locator(".reading")).not_to_have_attribute("aria-busy", "true", timeout=30_000)
+    expect(page.locator("#text")).to_have_text(text)
 
 
 def file(content, name="digits.png"):
@@ -258,8 +261,9 @@ def test_drop_and_paste(page, sample):
 
 
 def test_pasted_text_leaves_the_reading(page):
+    waiting = []
+    page.route("**/api/predict", lambda route: waiting.append(route))
     draw(page, *THREE)
-    reads(page, "3")
     page.evaluate(
         """() => {
             const clipboardData = new DataTransfer();
@@ -269,7 +273,12 @@ def test_pasted_text_leaves_the_reading(page):
         }"""
     )
     expect(page.locator("#verdict")).to_contain_text("was no picture")
+    page.unroute("**/api/predict")
     reads(page, "3")
+    expect(page.locator("#verdict")).to_contain_text("was no picture")
+    draw(page, *TWO)
+    expect(page.locator("#verdict")).not_to_contain_text("was no picture")
+    reads(page, "32")
 
 
 def test_a_reader_that_is_slow_or_away_is_asked_again(page):

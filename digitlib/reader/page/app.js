@@ -15,6 +15,7 @@ const UNREAD = "?"; // the text of a piece that is not read as a digit
 const $ = (id) => document.getElementById(id);
 const pad = $("pad");
 const frame = $("frame");
+const reading = document.querySelector(".reading");
 const percent = (p) => `${p > 0.995 ? "> 99" : Math.round(100 * p)}\u00a0%`;
 
 const EMPTY = { strokes: [], picture: null };
@@ -23,6 +24,7 @@ let past = []; // what was shown before
 let future = []; // what undo took back
 let pen = null; // the pointer that draws: its id, its way, and the box under it when it came down
 let answer = { text: "", sure: false, digits: [] };
+let objection = ""; // what is wrong with what was brought last and is not shown
 let chosen = null; // the piece that the user wants to see, by its place; null: the least sure one
 const sitting = new Map(); // what the user says that a piece is, and how it was read, by its image
 
@@ -165,7 +167,7 @@ function present(file) {
 }
 
 function look(file) {
-  if (file.size > LONGEST) say("This picture has more than 20 MB: choose a smaller one");
+  if (file.size > LONGEST) object("This picture has more than 20 MB: choose a smaller one");
   else change({ strokes: [], picture: file });
 }
 
@@ -192,7 +194,7 @@ addEventListener("drop", (event) => {
 
 function received(transfer) {
   if (transfer.files[0]) look(transfer.files[0]);
-  else say("That was no picture file: save the picture first, then bring the file");
+  else object("That was no picture file: save the picture first, then bring the file");
 }
 
 // ---------------------------------------------------------------- asking
@@ -202,7 +204,9 @@ let question = null; // the one in progress: what ends it
 
 async function ask() {
   isAsked = true;
+  objection = "";
   if (question) return;
+  reading.ariaBusy = true;
   while (isAsked) {
     isAsked = false;
     const mine = (question = new AbortController());
@@ -211,6 +215,7 @@ async function ask() {
     isAsked ||= !isAnswered && mine.signal.reason !== FORGOTTEN;
   }
   question = null;
+  reading.ariaBusy = false;
 }
 
 /* Ask what is shown; gives whether there is an answer, or nobody waits for it any more. */
@@ -249,7 +254,8 @@ function forget() {
 
 function report(content) {
   answer = content ?? { text: "", sure: false, digits: [] };
-  if (content) judge();
+  if (content && objection) say(objection);
+  else if (content) judge();
   else tell("Waiting for a digit.", false);
   boxes();
   details();
@@ -263,6 +269,12 @@ function judge() {
 /* Something went wrong with what is shown. */
 function complain(sentence) {
   report(null);
+  say(sentence);
+}
+
+/* What was brought cannot be shown; an answer that is still to come does not hide that. */
+function object(sentence) {
+  objection = sentence;
   say(sentence);
 }
 
@@ -294,7 +306,6 @@ function tell(sentence, doubt, isLate = false) {
   let place = 0;
   const text = answer.text.replace(/[^\n]/g, (sign) => said(answer.digits[place++]) ?? sign);
   const isLong = text.length > 6 || text.includes("\n");
-  const reading = document.querySelector(".reading");
   $("text").textContent = text;
   $("text").classList.toggle("long", isLong);
   $("verdict").textContent = sentence;
