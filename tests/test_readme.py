@@ -62,6 +62,18 @@ def test_the_reader_and_the_package_beside_it_are_those_of_the_tables():
     assert sentence in WORDS
 
 
+def test_how_close_training_again_came_is_what_its_table_says():
+    runs = pd.read_csv(ROOT / "figures" / "studies" / "reproduced.csv")
+    elsewhere = (runs.processor != runs.archived_processor).sum()
+    sentence = (
+        f"When all {len(runs)} were last trained again, {elsewhere} of them on another make of "
+        f"processor than the archive's, {runs.differently_read.sum()} of their "
+        f"{len(runs) * 10_000:,} answers to the test images differed."
+    )
+    assert sentence in WORDS
+    assert len(runs) == len(list((ROOT / "figures" / "runs").glob("*-seed*")))
+
+
 def test_what_our_networks_reach_is_what_the_studies_say():
     records, committees, damaged = (
         pd.read_csv(ROOT / "figures" / "studies" / f"{name}.csv")

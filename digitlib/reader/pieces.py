@@ -99,7 +99,7 @@ def rows_of(pieces, typical):
     """
     rows = []
     for piece in sorted((p for p in pieces if p.height >= typical / 2), key=lambda p: p.left):
-        away = [abs(_middle(piece) - np.mean([_middle(p) for p in row[-2:]])) for row in rows]
+        away = [min(abs(_middle(piece) - _middle(p)) for p in row[-2:]) for row in rows]
         if away and min(away) < 0.8 * typical:
             rows[int(np.argmin(away))].append(piece)
         else:
