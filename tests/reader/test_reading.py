@@ -21,11 +21,14 @@ from digitlib.studies.made_pages import drawn, made_page
 from digitlib.studies.score_reader import in_place
 
 
-@pytest.fixture(scope="module")
-def digits(data):
+@pytest.fixture(scope="module", params=["data", "sample"])
+def digits(request, data):
     """200 real MNIST images of digits in one piece that the network reads beyond doubt."""
+    if data.is_sample and request.param == "sample":
+        pytest.skip("the data are the sample")
+    images = request.getfixturevalue(request.param).x_test[:400]
     predict = load_network()
-    whole = [x for x in data.x_test[:400] if ndimage.label(x > 25, np.ones((3, 3)))[1] == 1]
+    whole = [x for x in images if ndimage.label(x > 25, np.ones((3, 3)))[1] == 1]
     return np.array([x for x in whole if predict(x[np.newaxis]).max() > 0.99])[:200]
 
 
