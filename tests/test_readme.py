@@ -57,7 +57,7 @@ def test_the_reader_and_the_package_beside_it_are_those_of_the_tables():
         f"Of {single.sum()} single digits by {makers} makers it reads {right[0]:.1f} %, a general "
         f"OCR package (PP-OCRv6 small) {right[1]:.1f} %; of {digits[~single].sum()} digits on "
         f"pages by {makers_of_pages} makers, {in_place[0]:.1f} and {in_place[1]:.1f} % are in "
-        "their place."
+        "their place;"
     )
     assert sentence in WORDS
 
