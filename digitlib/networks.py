@@ -4,10 +4,12 @@ import io
 import json
 import math
 import re
+import sys
 import textwrap
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +36,9 @@ OUTPUTS = {  # what becomes of a network's outputs, float32 (n, 10)
     "ten single probabilities": lambda outputs: softmax(np.log(outputs + 1e-7), axis=1),
 }
 
+IMPORTED = ("keras_hub", "keras_cv", "keras_nlp")  # by Keras where a file says so, from anywhere
 CODE = re.compile(  # in what Keras says where it does not run what a file asks it to
-    r"Could not locate (.*?)\. |Unknown layer: ('.*?')|deserialize (.*?) because it is not|"
+    r"Could not locate (.*?)\. |Unknown layer: ('.*?')|deserialize (.*?) because it|"
     r"Requested the \w+ of an? `?([\w ]+)"
 )
 
@@ -80,13 +83,28 @@ def _load(path):
     import keras
 
     try:
-        with warnings.catch_warnings(action="ignore"):  # on how the network was written
+        with (
+            warnings.catch_warnings(action="ignore"),  # on how the network was written
+            _nothing_imported(),
+        ):
             _check_unpacked(path)
             with ThreadPoolExecutor(1) as thread:  # where Keras forgets the weights it would make
                 thread.submit(_check_size, path).result()
             return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever Keras, h5py and zipfile raise
         raise ValueError(f"{path}: {_why(path, error)}") from error
+
+
+@contextmanager
+def _nothing_imported():
+    """Keras finds no module that a file names, were it only one that lies in this folder."""
+    absent = [name for name in IMPORTED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))
+    try:
+        yield
+    finally:
+        for name in absent:
+            sys.modules.pop(name, None)
 
 
 def _check_unpacked(path):

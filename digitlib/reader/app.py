@@ -49,7 +49,8 @@ def create_app(host="127.0.0.1"):
 
     async def predict(request):
         _check_sender(request.headers, names)
-        is_drawing = request.headers.get("content-type") == "application/json"
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        is_drawing = kind.strip().lower() == "application/json"
         read = read_drawing if is_drawing else read_picture
         announced = int(request.headers.get("content-length", MAX_BYTES))
         async with large if announced > SMALL_BYTES else nullcontext():

@@ -53,6 +53,8 @@ def test_a_drawing_comes_as_json(address):
     body = b'{"width": 320, "height": 240, "strokes": [[[160, 40], [160, 200]]]}'
     status, _, content = ask(address, "POST", "/api/predict", body, "application/json")
     assert (status, content) == (200, read_drawing(body)) and content["text"] == "1"
+    charset = "Application/JSON; charset=utf-8"
+    assert ask(address, "POST", "/api/predict", body, charset)[0] == 200
     for bad in (b"{", b"\x89PNG", body.replace(b"160", b'"160"')):
         status, _, content = ask(address, "POST", "/api/predict", bad, "application/json")
         assert status == 422 and "drawing" in content["error"]

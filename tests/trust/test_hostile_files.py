@@ -386,6 +386,19 @@ def _linked_hdf5(place):
     return content.getvalue()
 
 
+@pytest.mark.parametrize("name", ["keras_hub", "keras_cv", "keras_nlp"])
+def test_a_module_that_lies_beside_a_network_is_not_run(network, place, monkeypatch, name):
+    members, _ = network
+    (place / f"{name}.py").write_text(f"open({str(place / 'mark')!r}, 'w')", encoding="utf-8")
+    monkeypatch.syspath_prepend(place)
+    config = with_layer(json.loads(members["config.json"]), module=name, class_name="A", config={})
+    asks = members | {"config.json": json.dumps(config).encode()}
+    (place / "a.keras").write_bytes(zipped(asks))
+    with pytest.raises(ValueError, match=r"code that is not Keras's .*none of it was run"):
+        open_network(place / "a.keras")
+    assert not (place / "mark").exists()
+
+
 @pytest.mark.parametrize("name", ["a.keras", "a.h5"])
 def test_code_is_refused_with_the_way_for_who_trusts_it(name, place, sample):
     inner = layers.Lambda(lambda x: 2 * x), layers.Flatten(), layers.Dense(10)
