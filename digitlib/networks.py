@@ -21,7 +21,9 @@ from digitlib.data import load_sample
 N_CHOOSING = 1000  # of MNIST's training images, a hundred a digit, by which the form is chosen
 BATCH = 100  # images at once
 MAX_NUMBERS = 10**9  # that a network may hold and compute for a batch: 4 GB if none is freed
-MAX_BYTES = 10**9  # that may come out of its file
+MAX_BYTES, MAX_PARTS = 10**9, 10_000  # that may come out of its file
+TEXTS, MAX_TEXT = ("config.json", "metadata.json"), 10**7  # bytes; as objects they take 20 times
+MAX_SEARCHED = 10_000  # characters of what Keras says, which may repeat all of a file
 SHAPES = ((28, 28, 1), (28, 28), (784,), (1, 28, 28), (28, 28, 3))  # of one image
 FORMS = {  # of float32 pixels from 0 to 255, shape (n, 28, 28); of two that read alike, the first
     "pixels from 0 to 1": lambda pixels: pixels / 255,
@@ -111,17 +113,39 @@ def _check_unpacked(path):
     """MemoryError for a zip, or an HDF5 file in it or by itself, that unpacks to too much."""
     import h5py
 
-    sizes, hdf5 = [], path if h5py.is_hdf5(path) else None
+    hdf5 = [path] if h5py.is_hdf5(path) else []
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
-            sizes = [info.file_size for info in file.infolist()]
-            if sum(sizes) <= MAX_BYTES:
-                hdf5 = io.BytesIO(file.read("model.weights.h5"))
-    if hdf5:
-        with h5py.File(hdf5) as file:
-            file.visititems(lambda _, it: sizes.append(getattr(it, "nbytes", 0)))
-    if sum(sizes) > MAX_BYTES:
-        raise MemoryError(f"it unpacks to {sum(sizes):,} bytes")
+            members = file.infolist()
+            _check_sum("it", (one.file_size for one in members), MAX_BYTES)
+            texts = (one.file_size for one in members if one.filename in TEXTS)
+            _check_sum("its JSON", texts, MAX_TEXT)
+            hdf5.append(io.BytesIO(file.read("model.weights.h5")))
+    for each in hdf5:
+        with h5py.File(each) as file:
+            _check_sum("it", _sizes(file), MAX_BYTES)
+
+
+def _check_sum(what, sizes, most):
+    total = 0
+    for n_parts, size in enumerate(sizes, 1):
+        total += size
+        if total > most or n_parts > MAX_PARTS:
+            raise MemoryError(f"{what} unpacks to more than {most:,} bytes or {MAX_PARTS:,} parts")
+
+
+def _sizes(group):
+    """In bytes, the data below an HDF5 group, each as often as Keras loads it; 0 for a group."""
+    yield 0
+    listed = [key for key in group.attrs if key.startswith("weight_names")]  # a layer of Keras 2
+    for name in [name for key in listed for name in group.attrs[key]] or group:
+        below = group[name]
+        if hasattr(below, "keys"):
+            yield from _sizes(below)
+        elif below.dtype.hasobject:
+            raise ValueError(f"{below.name} in it has no length")
+        else:
+            yield below.nbytes
 
 
 def _check_size(path):
@@ -138,28 +162,30 @@ def _check_size(path):
     outputs = (output for step in graph.get_operations() for output in step.outputs)
     n_numbers = sum(output.shape.num_elements() or 0 for output in outputs)
     if n_numbers > MAX_NUMBERS:
-        raise MemoryError(f"it makes {n_numbers:,} numbers of {BATCH} images")
+        raise MemoryError(
+            f"it makes {n_numbers:,} numbers of {BATCH} images, expected at most {MAX_NUMBERS:,}"
+        )
 
 
 def _why(path, error):
     """Why Keras 3 does not open a file, and the way out where it is known."""
     name, text = str(path), str(error).strip()
-    reason = textwrap.shorten(text.rpartition("\n")[2], 200)
+    reason = textwrap.shorten(text[-MAX_SEARCHED:].rpartition("\n")[2], 200)
     by_tf_keras = (
         f"`pip install tf_keras`, and `tf_keras.models.load_model({name!r}, compile=False)"
         ".save('new.h5')` makes a file that it opens"
     )
     if path.is_dir():
         return "a SavedModel folder, which Keras 3 does not open: " + by_tf_keras
+    if isinstance(error, MemoryError):
+        return f"{reason or 'too large for the memory'}, so that it is not opened"
     kind, version, has_network = _saved_by(path)
     if kind == "TFLite":
         return (
             "a TensorFlow Lite file, which no Keras opens: evaluate the network that it was made "
             "from, saved by `model.save('new.keras')`"
         )
-    if isinstance(error, MemoryError):
-        return f"{reason}, expected less than a billion, so that it is not opened"
-    if code := CODE.search(text):
+    if code := CODE.search(text[:MAX_SEARCHED]):
         return (
             f"it asks for code that is not Keras's ({next(filter(None, code.groups()))[:100]}), "
             "and none of it was run; if you trust who made it: in Python, `model = keras.saving."

