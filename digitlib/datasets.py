@@ -36,6 +36,7 @@ KINDS = (
 )
 SIDES = 8, 1000  # pixels, at least and at most
 N_JUDGED = 500  # images, about, that are read to see whether they stand upright
+AT_ONCE = 100  # images, of which floats are made
 OPENML_TIMEOUT = 20  # seconds without an answer from OpenML after which it counts as out of reach
 
 USPS_OPENML_ID = 41082  # the training images, then the test images; label 1 is the digit 0
@@ -301,10 +302,9 @@ def _image_set(name, source, images, labels, convert):
     """The `ImageSet` of that name; `source` is what errors name."""
     for step in (_shaped, _as_uint8, _dark_paper):
         images = step(source, images, convert)
-    labels = _digits(source, labels, convert)
-    if len(images) != len(labels):
+    if labels.ndim and len(images) != len(labels):
         raise DataError(f"{source}: {len(images):,} images, but {len(labels):,} labels")
-    return ImageSet(name, images, labels)
+    return ImageSet(name, images, _digits(source, labels, convert))
 
 
 def _shaped(source, images, convert):
@@ -332,8 +332,7 @@ def _as_uint8(source, images, convert):
     if not np.isfinite(high - low) or low == high:
         raise DataError(f"{source}: pixels from {low:g} to {high:g}, expected ink and paper")
     if "rescale" in convert:
-        images = (images.astype(np.float32) - low) / (high - low)
-        low, high = 0, 1
+        return _rescaled(images, low, high)
     full = 255 if images.dtype == np.uint8 else 1
     if low < 0 or not full / 2 < high <= full:
         raise DataError(
@@ -341,7 +340,16 @@ def _as_uint8(source, images, convert):
             "from 0 to 255 or floats from 0 to 1; ask for the conversion 'rescale' if these "
             "two are paper and full ink"
         )
-    return images if full == 255 else np.round(images * np.float32(255)).astype(np.uint8)
+    return images if full == 255 else _rescaled(images, 0, 1)
+
+
+def _rescaled(images, low, high):
+    """The images with low as 0 and high as 255, some at a time, for floats take much memory."""
+    rescaled = np.empty(images.shape, np.uint8)
+    for i in range(0, len(images), AT_ONCE):
+        some = images[i : i + AT_ONCE].astype(np.float32)
+        rescaled[i : i + AT_ONCE] = np.round((some - low) / (high - low) * np.float32(255))
+    return rescaled
 
 
 def _dark_paper(source, images, convert):

@@ -3,6 +3,7 @@
 import gzip
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 from urllib.error import URLError
 
@@ -89,6 +90,18 @@ def test_each_form_of_storage_gives_the_same_images(saved, digits, stored, conve
     if convert:
         with pytest.raises(DataError, match=f"ask for the conversion '{convert[0]}'"):
             load_images(saved(x=stored(x), y=y))
+
+
+def test_many_images_are_converted_in_little_memory(saved, sample):
+    x = np.tile(sample.x_train, (10, 1, 1))
+    path = saved(x=x, y=np.tile(sample.y_train, 10))
+    tracemalloc.start()
+    try:
+        load_images(path, convert=("rescale",))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * x.nbytes
 
 
 @pytest.mark.parametrize(
