@@ -1,6 +1,7 @@
 """Training that repeats on one kind of processor: recipe, data and seed give one `Run`, kept."""
 
 import hashlib
+import io
 import json
 import os
 import sys
@@ -234,9 +235,12 @@ def load_run(path):
         about = json.loads(files["run.json"])
         if files.pop("SHA256SUMS") != _sums(files) or about["name"] != path.name:
             raise ValueError("its hashes or its name are others")
+        y_pred = np.lib.format.read_array(io.BytesIO(files["y_pred.npy"]))
+        if y_pred.dtype != np.uint8 or y_pred.ndim != 1:
+            raise ValueError(f"y_pred is {y_pred.dtype} of shape {y_pred.shape}, expected digits")
         return Run(
             history=pd.read_csv(path / "history.csv", index_col="epoch"),
-            y_pred=np.load(path / "y_pred.npy"),
+            y_pred=y_pred,
             path=path,
             **{field: about[field] for field in ("recipe", "seed", "processor")},
         )
@@ -255,7 +259,7 @@ def cache_folder():
     """Where finished runs are kept: the folder that DIGITLIB_CACHE names, or the user's.
 
     Where the user's cannot be written to, a folder beside the system's temporary files, with a
-    warning; raises OSError where DIGITLIB_CACHE names one that cannot.
+    warning; raises OSError where DIGITLIB_CACHE names one that cannot, or another user made it.
     """
     chosen = os.environ.get("DIGITLIB_CACHE")
     folder = Path(chosen) if chosen else platformdirs.user_cache_path("digitlib")
@@ -268,6 +272,9 @@ def cache_folder():
             raise OSError(f"DIGITLIB_CACHE={chosen}: {error}; {advice}") from error
         owner = getattr(os, "getuid", int)()  # Windows has none, and a folder for each user
         folder = Path(tempfile.gettempdir()) / f"digitlib-{owner}"
-        warnings.warn(f"{error}; trained runs are kept in {folder}", stacklevel=3)
         folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.lstat().st_uid != owner:
+            message = f"{folder}: another user's; name a folder of your own in DIGITLIB_CACHE"
+            raise PermissionError(message) from error
+        warnings.warn(f"{error}; trained runs are kept in {folder}", stacklevel=3)
     return folder

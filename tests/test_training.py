@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import io
 import os
 import re
 import signal
@@ -24,7 +25,7 @@ from digitlib.data import model_input, one_hot
 from digitlib.fitting import compiled_model, fit
 from digitlib.naming import run_names
 from digitlib.recipes import one_cycle
-from digitlib.training import cache_folder, train, train_many
+from digitlib.training import DamagedRunError, cache_folder, keep_run, load_run, train, train_many
 from digitlib.workers import processor
 
 PATHS = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -264,6 +265,18 @@ def test_damaged_run_in_the_cache_is_named_and_trained_again(few, cache):
         assert train(TINY, few, 0).history.loss.equals(run.history.loss)
 
 
+@pytest.mark.parametrize("y_pred", [np.zeros(10), np.zeros((10, 1), np.uint8), {"a": [1]}])
+def test_run_that_predicts_no_digits_is_damaged(few, y_pred):
+    path = train(TINY, few, 0).path
+    files = {entry.name: entry.read_bytes() for entry in path.iterdir()}
+    del files["SHA256SUMS"]
+    content = io.BytesIO()
+    (np.savez if isinstance(y_pred, dict) else np.save)(content, y_pred)
+    keep_run(files | {"y_pred.npy": content.getvalue()}, path, anew=True)
+    with pytest.raises(DamagedRunError, match=f"{path.name}: damaged"):
+        load_run(path)
+
+
 def test_cache_that_cannot_be_used_is_said_before_training(few, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DIGITLIB_CACHE", str(tmp_path / "file" / "cache"))
@@ -279,6 +292,19 @@ def test_without_a_cache_of_the_user_runs_are_kept_in_a_temporary_place(tmp_path
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.warns(UserWarning, match="trained runs are kept in"):
         assert cache_folder().parent == tmp_path and cache_folder().is_dir()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="temporary folders are each user's there")
+def test_temporary_cache_of_another_user_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.delenv("DIGITLIB_CACHE", raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "file" / name)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    owner = os.getuid() + 1
+    (tmp_path / f"digitlib-{owner}").mkdir()
+    monkeypatch.setattr("os.getuid", lambda: owner)
+    with pytest.raises(OSError, match="another user's; name a folder of your own"):
+        cache_folder()
 
 
 def test_a_network_is_not_built_again_for_every_seed(few):
