@@ -182,12 +182,12 @@ def _evaluate(args):
     name = f"{Path(args.model).stem}_predictions{source}"
     picture = save_figure(axes[0].figure, table, name, data=data, folder=".")
     both = f"{picture} and {picture.with_suffix('.csv')}"
-    print(f"wrote {both}: the first 20 test images, then the first errors")
+    print(_printable(f"wrote {both}: the first 20 test images, then the first errors"))
     if args.report:
         page = write_report(
             y_prob, data, args.report, title=f"How well does {Path(args.model).name} read?"
         )
-        print(f"wrote {page} with its pictures and tables")
+        print(_printable(f"wrote {page} with its pictures and tables"))
 
 
 def _test_data(args):
@@ -204,7 +204,8 @@ def _test_data(args):
 def _print_metrics(data, y_pred):
     from digitlib.evaluation import metrics
 
-    print(f"{data.name}, {len(y_pred):,} test images (precision, recall, F1: mean over digits)")
+    name = _printable(data.name)
+    print(f"{name}, {len(y_pred):,} test images (precision, recall, F1: mean over digits)")
     for name, value in metrics(data.y_test, y_pred).items():
         print(f"    {name:9}  {value:.4f}")
 
@@ -255,6 +256,8 @@ def _answer(path):
         return {"path": str(path), "error": f"{path}: no such file"}
     except (ValueError, OSError) as error:
         return {"path": str(path), "error": str(error)}
+    except MemoryError:
+        return {"path": str(path), "error": f"{path}: takes more memory than is free"}
 
 
 def _one_thread():
