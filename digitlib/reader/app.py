@@ -3,7 +3,7 @@
 import asyncio
 import re
 import socket
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from digitlib.reader.strokes import read_drawing
 
 MAX_BYTES = 20_000_000  # of a picture's file
 SMALL_BYTES = 500_000  # any drawing; larger bodies take turns, so that they cannot fill the memory
-LARGE_AT_ONCE = 16  # bodies of more than SMALL_BYTES, or of unknown length, held in memory
-BODY_TIMEOUT = 15  # seconds in which a body must have arrived
+LARGE_AT_ONCE = 16  # bodies of more than SMALL_BYTES held in memory
+BODY_TIMEOUT = 15  # seconds in which a body must have arrived, and for which a large one may wait
 READERS = 2  # pictures read at the same time; one drawing beside them does not wait for pictures
 
 PAGE = {
@@ -52,10 +52,9 @@ def create_app(host="127.0.0.1"):
         kind = request.headers.get("content-type", "").partition(";")[0]
         is_drawing = kind.strip().lower() == "application/json"
         read = read_drawing if is_drawing else read_picture
-        announced = int(request.headers.get("content-length", MAX_BYTES))
-        async with large if announced > SMALL_BYTES else nullcontext():
+        async with AsyncExitStack() as places:
             try:
-                content = await readers[read](read, await _receive(request))
+                content = await readers[read](read, await _receive(request, large, places))
             except PictureError as error:
                 raise HTTPException(422, str(error)) from error
             except asyncio.CancelledError as error:
@@ -70,11 +69,10 @@ def create_app(host="127.0.0.1"):
 
     routes = [Route(f"/{name.removeprefix('index.html')}", _file(name)) for name in PAGE]
     routes.append(Route("/api/predict", predict, methods=["POST"]))
-    return Starlette(
-        routes=routes,
-        exception_handlers={HTTPException: _refuse, ClientDisconnect: _gone},
-        lifespan=life,
-    )
+    handlers = {HTTPException: _refuse, ClientDisconnect: _gone}
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=life)
+    app.router.redirect_slashes = False  # or it names the host that was asked for, whatever it is
+    return app
 
 
 def _check_sender(headers, names):
@@ -101,12 +99,18 @@ def _file(name):
     return send
 
 
-async def _receive(request):
-    """The body of a request; HTTPException where it is empty, too long or too slow."""
+async def _receive(request, large, places):
+    """The body of a request; HTTPException where it is empty, too long or too slow.
+
+    One that proves large waits for `large` before it goes on, and `places` hold it from then on.
+    """
     body, too_long = bytearray(), False
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(BODY_TIMEOUT) as limit:
             async for chunk in request.stream():
+                if len(body) <= SMALL_BYTES < len(body) + len(chunk):
+                    limit.reschedule(limit.when() + BODY_TIMEOUT)
+                    await _enter(large, places)
                 too_long = too_long or len(body) + len(chunk) > MAX_BYTES
                 if too_long:  # reads on, or the sender would not get to hear the answer
                     body.clear()
@@ -121,6 +125,15 @@ async def _receive(request):
     if not body:
         raise HTTPException(400, "The request is empty: send the bytes of a picture as its body")
     return bytes(body)
+
+
+async def _enter(large, places):
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            await places.enter_async_context(large)
+    except TimeoutError as error:
+        message = "The server is busy with other large pictures: send a smaller one, or wait"
+        raise HTTPException(503, message, {"Connection": "close"}) from error
 
 
 async def _refuse(request, error):

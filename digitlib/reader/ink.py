@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
@@ -67,17 +67,19 @@ def _opened(source, name):
             return Image.fromarray(_as_pixels(source))
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         return Image.open(file, formats=FORMATS)
-    except (FileNotFoundError, PictureError):
+    except (FileNotFoundError, PictureError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name} is too large ({error}): resize it") from error
-    except Exception as error:
+    except UnidentifiedImageError as error:
         if _start(source)[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif"):
             kind = "HEIC, which is not read: open it in a viewer and save it as JPEG (an iPhone "
             kind += "takes JPEG with Settings, Camera, Formats, Most Compatible)"
         else:
             kind = "not a PNG, JPEG, WebP, BMP, GIF, TIFF or AVIF picture"
         raise PictureError(f"{name} is {kind}") from error
+    except Exception as error:  # of the system, or of a decoder
+        raise PictureError(f"{name} cannot be opened: {error}") from error
 
 
 def _start(source):

@@ -15,15 +15,22 @@ FAREWELL = 1  # seconds for what is being read when the server is to stop
 
 
 class _Connection(H11Protocol):
-    """One that gives its place to a newer one, where none is left and it is silent the longest."""
+    """One that gives its place to a newer one, where none is left and it is silent the longest.
+
+    Where all have asked and wait for an answer, uvicorn sends the newer one 503.
+    """
 
     def connection_made(self, transport):
-        super().connection_made(transport)
-        self.since = self.loop.time()
         others = [one for one in self.connections if not one.transport.is_closing()]
         silent = [one for one in others if not one.cycle or one.cycle.response_complete]
-        if len(others) >= CONNECTIONS:
+        super().connection_made(transport)
+        self.since = self.loop.time()
+        if silent and len(others) >= CONNECTIONS - 1:
             min(silent, key=lambda one: one.since).transport.close()
+
+    def on_response_complete(self):
+        super().on_response_complete()
+        self.since = self.loop.time()
 
 
 def serve(host, port):

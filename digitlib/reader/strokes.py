@@ -79,8 +79,8 @@ def _checked(source):
         raise PictureError(f"the drawing cannot be read: {message}") from error
     if any(type(side) is not int or not SIDES[0] <= side <= SIDES[1] for side in sides):
         raise PictureError(
-            f"the drawing has width and height {sides}: expected whole numbers from {SIDES[0]} to "
-            f"{SIDES[1]}"
+            f"the drawing has width and height {sides!s:.50}: expected whole numbers from "
+            f"{SIDES[0]} to {SIDES[1]}"
         )
     if not 1 <= len(strokes) <= MAX_STROKES or not all(strokes):
         raise PictureError(

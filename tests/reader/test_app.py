@@ -58,6 +58,9 @@ def test_a_drawing_comes_as_json(address):
     for bad in (b"{", b"\x89PNG", body.replace(b"160", b'"160"')):
         status, _, content = ask(address, "POST", "/api/predict", bad, "application/json")
         assert status == 422 and "drawing" in content["error"]
+    long = body.replace(b"320", b"[" + b"1," * 100_000 + b"1]")
+    status, _, content = ask(address, "POST", "/api/predict", long, "application/json")
+    assert status == 422 and len(content["error"]) < 200
 
 
 def test_the_address_of_every_host_can_be_opened(capsys, monkeypatch):
@@ -86,6 +89,7 @@ def test_the_page_and_its_parts(address):
         ("POST", "/api/predict", 400),
         ("GET", "/api/predict", 405),
         ("GET", "/app.py", 404),
+        ("GET", "/app.js/", 404),
         ("GET", "/../app.py", 404),
         ("GET", "/static/index.html", 404),
         ("GET", "/%2e%2e/%2e%2e/pyproject.toml", 404),
@@ -131,21 +135,44 @@ def test_a_slow_sender_is_sent_away(address, sample, monkeypatch, length):
     assert answered.startswith(b"HTTP/1.1 408") and b"send it faster" in answered
 
 
-def test_large_bodies_take_turns_and_small_ones_pass(sample, monkeypatch):
+HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def senders(address, n, lines, body):
+    """Connections that send this much and then nothing."""
+    silent = [socket.create_connection(address.split(":")) for _ in range(n)]
+    for connection in silent:
+        connection.sendall(HEAD + lines + b"\r\n\r\n" + body)
+    return silent
+
+
+LARGE = bytes(app.SMALL_BYTES + 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "body"),
+    [
+        (b"Content-Length: %d" % (2 * len(LARGE)), LARGE),
+        (b"Transfer-Encoding: chunked", b"%x\r\n" % len(LARGE) + LARGE),
+        (b"Content-Length: 3\r\nTransfer-Encoding: chunked", b"%x\r\n" % len(LARGE) + LARGE),
+    ],
+)
+def test_large_bodies_take_turns_and_small_ones_pass(sample, monkeypatch, lines, body):
     monkeypatch.setattr(app, "LARGE_AT_ONCE", 2)
-    monkeypatch.setattr(app, "BODY_TIMEOUT", 5)
+    monkeypatch.setattr(app, "BODY_TIMEOUT", 3)
     address, picture = server.start_app().removeprefix("http://"), written(sample, "7")
-    slow = [socket.create_connection(address.split(":")) for _ in range(2)]
-    start = "POST /api/predict HTTP/1.1\r\nHost: localhost\r\n"
-    head = f"{start}Content-Length: {app.SMALL_BYTES + 1}\r\n\r\nx"
-    for connection in slow:
-        connection.sendall(head.encode())
+    small = senders(address, 2, b"Content-Length: %d" % len(LARGE), b"x")
+    large = picture + bytes(app.SMALL_BYTES)
+    assert read(address, large)[1]["text"] == "7", "only what has come is counted"
+    slow = senders(address, 2, lines, body)
+    time.sleep(0.5)
     assert read(address, picture)[1]["text"] == "7"
     assert select.select(slow, [], [], 0)[0] == []  # they are still at it
-    large = picture + bytes(app.SMALL_BYTES)
+    status, content = read(address, large)
+    assert status == 503 and "large" in content["error"], "a large body did not wait for a place"
+    assert all(select.select([one], [], [], 5)[0] for one in slow)
     assert read(address, large)[1]["text"] == "7"
-    assert select.select(slow, [], [], 1)[0], "a large body did not wait for a place"
-    for connection in slow:
+    for connection in small + slow:
         connection.close()
 
 

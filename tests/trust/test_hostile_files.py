@@ -11,7 +11,6 @@ import sys
 import time
 import warnings
 import zipfile
-from pathlib import Path
 
 import h5py
 import hostile

@@ -61,6 +61,39 @@ def test_silent_connections_hold_nobody_out(address, sample):
         connection.close()
 
 
+def test_where_all_places_are_taken_a_new_one_is_told(monkeypatch):
+    monkeypatch.setattr(server, "CONNECTIONS", 6)
+    address = urlsplit(server.start_app()).netloc
+    busy = [socket.create_connection(address.split(":")) for _ in range(5)]
+    for connection in busy:
+        connection.sendall((POST + "Host: localhost\r\nContent-Length: 9\r\n\r\nx").encode())
+    time.sleep(0.5)
+    assert sent(address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").split()[1] == "503"
+    for connection in busy:
+        connection.close()
+
+
+def test_who_has_just_been_answered_keeps_its_place(monkeypatch):
+    monkeypatch.setattr(server, "CONNECTIONS", 6)
+    address = urlsplit(server.start_app()).netloc
+    client = http.client.HTTPConnection(address, timeout=30)
+
+    def get():
+        client.request("GET", "/app.js")
+        return client.getresponse().read()
+
+    get()
+    silent = [socket.create_connection(address.split(":")) for _ in range(4)]
+    time.sleep(0.5)
+    before = client.sock
+    get()
+    silent.append(socket.create_connection(address.split(":")))
+    assert select.select(silent, [], [], 5)[0] == [silent[0]]
+    assert get() and client.sock is before
+    for connection in silent:
+        connection.close()
+
+
 @pytest.mark.parametrize(
     ("status", "headers"),
     [
