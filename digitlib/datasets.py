@@ -337,8 +337,8 @@ def _as_uint8(source, images, convert):
     if low < 0 or not full / 2 < high <= full:
         raise DataError(
             f"{source}: pixels of type {images.dtype} from {low:g} to {high:g}, expected uint8 "
-            "from 0 to 255 or floats from 0 to 1; ask for the conversion 'rescale' if these "
-            "two are paper and full ink"
+            "from 0 to 255 or floats from 0 to 1; ask for the conversion (--convert) "
+            "'rescale' if these two are paper and full ink"
         )
     return images if full == 255 else _rescaled(images, 0, 1)
 
@@ -362,7 +362,7 @@ def _dark_paper(source, images, convert):
         advice = "leave out" if "invert" in convert else "ask for"
         raise DataError(
             f"{source}: {n_light:,} of {len(images):,} images have a bright border, expected "
-            f"bright ink on dark paper; {advice} the conversion 'invert'"
+            f"bright ink on dark paper; {advice} the conversion (--convert) 'invert'"
         )
     return images
 
@@ -379,7 +379,8 @@ def _check_upright(source, found, convert):
         advice = "leave out" if "transpose" in convert else "ask for"
         raise DataError(
             f"{source}: {stored:.0%} of the images can be read, but {swapped:.0%} with rows and "
-            f"columns swapped, as EMNIST stores them; {advice} the conversion 'transpose'"
+            f"columns swapped, as EMNIST stores them; {advice} the conversion (--convert) "
+            "'transpose'"
         )
 
 
@@ -401,7 +402,8 @@ def _digits(source, labels, convert):
         i = bad.argmax()
         hint = ""
         if labels.min() == 1 and labels.max() == 10:
-            hint = "; ask for the conversion 'labels-from-1' if 1 means 0, else 'ten-is-zero'"
+            hint = "; ask for the conversion (--convert) 'labels-from-1' if 1 means 0, else "
+            hint += "'ten-is-zero'"
         raise DataError(f"{source}: label {labels[i]} at index {i}, expected digits 0 to 9{hint}")
     return labels.astype(np.uint8)
 

@@ -1,8 +1,10 @@
 """Runs long studies and keeps their tables: python -m digitlib.studies [NAME ...], or all."""
 
+import argparse
 import sys
 from pathlib import Path
 
+import digitlib.quiet  # noqa: F401
 from digitlib.data import load_mnist
 from digitlib.plotting import save_table
 from digitlib.studies import beyond_mnist, faster_and_better, mlp_vs_cnn, unseen_writers
@@ -21,7 +23,9 @@ STUDIES = {name: getattr(place, name) for place, names in NAMES.items() for name
 
 def main():
     """Run the studies named on the command line, or all, and keep their tables."""
-    names = sys.argv[1:] or STUDIES
+    parser = argparse.ArgumentParser(prog="python -m digitlib.studies", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(STUDIES))
+    names = parser.parse_args().names or STUDIES
     if unknown := set(names) - set(STUDIES):
         sys.exit(f"error: no study {', '.join(unknown)}; there are {', '.join(STUDIES)}")
     data = load_mnist()
