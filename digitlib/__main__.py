@@ -16,6 +16,10 @@ def main():
         if args.command in (_recipes, _train, _search, _evaluate, _bench, _reproduce):
             import digitlib.quiet  # noqa: F401
         args.command(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # such as by `| head`, which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (ModuleNotFoundError, ValueError, OSError, RuntimeError, MemoryError) as error:
         if args.debug:
             raise

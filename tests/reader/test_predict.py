@@ -36,6 +36,15 @@ def test_one_line_a_picture(predict, tmp_path, sample):
     assert third == "blank.png  not sure: no digit found"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+def test_who_has_seen_enough_is_told_nothing(tmp_path, sample):
+    (tmp_path / "a.png").write_bytes(written(sample, "42"))
+    command = [sys.executable, "-m", "digitlib", "predict", tmp_path / "a.png"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_unread_ink_and_lines_are_kept_apart(predict, tmp_path, sample):
     (tmp_path / "a.png").write_bytes(written(sample, "12-34\n567"))
     assert predict("a.png").stdout.startswith("a.png  12?34 / 567  ")
