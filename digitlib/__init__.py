@@ -10,6 +10,7 @@ The names in HOMES can be had from here. All else is in the modules:
 
     data         MNIST, or its sample
     datasets     other people's digits
+    formats      arrays out of files that anybody may have made
     writers      who wrote MNIST, and training images that hold out writers
     training     a recipe, data and a seed give a run, which is kept
     fitting      how one network learns

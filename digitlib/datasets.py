@@ -5,35 +5,17 @@ import os
 import socket
 import warnings
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from pathlib import Path
-from textwrap import shorten
 
 import numpy as np
 from PIL import Image
 
-from digitlib.data import (
-    IDX_FILES,
-    MAX_BYTES,
-    DataError,
-    Digits,
-    DownloadError,
-    find_idx,
-    read_idx,
-    read_npz,
-    read_pickle,
-    unpacked,
-)
+from digitlib.data import Digits, DownloadError
+from digitlib.formats import DataError, read_images, read_npz
 from digitlib.reader.form import to_mnist_form
-from digitlib.reader.ink import FORMATS
 from digitlib.reader.network import load_network
 
 CONVERSIONS = ("transpose", "rescale", "invert", "labels-from-1", "ten-is-zero")
-KINDS = (
-    "a folder of pictures in folders 0 to 9, an .npz file, Kaggle's .csv, a .pkl.gz, or an IDX "
-    "file named …images-idx3-ubyte (.gz)"
-)
 SIDES = 8, 1000  # pixels, at least and at most
 N_JUDGED = 500  # images, about, that are read to see whether they stand upright
 AT_ONCE = 100  # images, of which floats are made
@@ -138,7 +120,7 @@ def load_images(path, *, convert=()):
         raise ValueError(f"convert={convert!r}: expected some of {', '.join(CONVERSIONS)}")
     if not (path.is_file() or path.is_dir()):
         raise FileNotFoundError(f"{path}: no such file or folder")
-    found = _image_set(path.resolve().name, path, *_read(path), convert)
+    found = _image_set(path.resolve().name, path, *read_images(path), convert)
     _check_upright(path, found, convert)
     return found
 
@@ -194,108 +176,6 @@ def _fetch_usps():
         socket.setdefaulttimeout(timeout_before)
     n = USPS_SHAPE[0]
     return x[-n:].reshape(-1, *USPS_SHAPE[1:]), y[-n:].astype(int) - 1
-
-
-def _read(path):
-    """The images and the labels in a file or folder as they are stored."""
-    if path.is_dir():
-        return _read_folder(path)
-    if path.suffix == ".npz":
-        return _read_npz(path)
-    if path.suffix == ".csv":
-        return _read_csv(path)
-    if path.name.endswith(".pkl.gz"):
-        arrays = read_pickle(unpacked(path), path)
-        return arrays["x_test"], arrays["y_test"]
-    if "images" in path.name and "idx3-ubyte" in path.name:
-        return read_idx(path), _read_idx_labels(path)
-    raise DataError(
-        f"{path}: expected {KINDS}; in Python, two lines make one of any arrays: "
-        "`import numpy as np` and `np.savez('digits.npz', x=images, y=labels)`"
-    )
-
-
-def _read_folder(folder):
-    """Pictures in folders named 0 to 9, or else the test images among MNIST's IDX files."""
-    pictures = [
-        path
-        for path in sorted(folder.rglob("[0-9]/[!.]*"))
-        if path.suffix.lower() in Image.registered_extensions()
-    ]
-    sets = sorted({str(path.parents[1]) for path in pictures})
-    if len(sets) > 1:
-        raise DataError(f"{folder}: holds {len(sets)} sets; name one of {', '.join(sets)}")
-    if pictures:
-        return _stacked(folder, pictures), np.array([int(path.parent.name) for path in pictures])
-    x, y = (find_idx(folder, IDX_FILES[part]) for part in ("x_test", "y_test"))
-    if not (x and y):
-        raise DataError(f"{folder}: expected {KINDS}, and this folder is and holds none of these")
-    return read_idx(x), read_idx(y)
-
-
-def _stacked(folder, paths):
-    """The pictures at these paths as one array, once their sizes are known to be one and small."""
-    sizes = sorted({_opened(path, lambda image: image.size[::-1]) for path in paths})
-    if len(sizes) > 1:
-        raise DataError(
-            f"{folder}: pictures of {len(sizes)} sizes, from {sizes[0]} to {sizes[-1]} pixels, "
-            "expected one; in Python, `from PIL import Image` and, for each path, "
-            "`Image.open(path).convert('L').resize((28, 28)).save(path)` make them one"
-        )
-    if len(paths) * math.prod(sizes[0]) > MAX_BYTES:
-        raise DataError(
-            f"{folder}: {len(paths):,} pictures of {sizes[0]} pixels, expected less than "
-            f"{MAX_BYTES:,} in all"
-        )
-    return np.stack([_opened(path, lambda image: np.asarray(image.convert("L"))) for path in paths])
-
-
-def _opened(path, use):
-    """What `use` gives for the picture at a path; DataError where it is none or damaged."""
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            return use(image)
-    except Exception as error:  # decoders raise whatever they like
-        raise DataError(f"{path}: expected a picture, {', '.join(FORMATS)} ({error})") from error
-
-
-def _read_npz(path):
-    try:
-        return read_npz(path, ("x_test", "y_test")).values()
-    except DataError:
-        return read_npz(path, ("x", "y")).values()
-
-
-def _read_csv(path):
-    """Kaggle's table: label, pixel0, ..., pixel783, with that line at its head or without."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        lines = iter(partial(file.readline, 10_000), "")  # longer ones are none of this table
-        first = next(lines, "")
-        start = [] if first.lower().startswith("label") else [first]
-        try:
-            table = np.loadtxt(chain(start, lines), np.uint8, delimiter=",", ndmin=2)
-            if table.shape[1] != 785:
-                raise ValueError(f"there are {table.shape[1]} columns")
-        except ValueError as error:
-            raise DataError(
-                f"{path}: expected on each line a label and 784 pixels from 0 to 255, separated "
-                f"by commas, as in Kaggle's train.csv, but {shorten(str(error), 200)}"
-            ) from error
-    return table[:, 1:].reshape(-1, 28, 28), table[:, 0]
-
-
-def _read_idx_labels(path):
-    name = path.name.removesuffix(".gz").replace("images", "labels")
-    names = [name.replace("idx3-ubyte", kind) for kind in ("idx1-ubyte", "idx2-int")]
-    names = [name + ending for name in names for ending in ("", ".gz")]
-    beside = [path.with_name(name) for name in names]
-    beside += [path.parent.with_name(name) / name for name in names]  # Kaggle's nested folders
-    found = [path for path in beside if path.is_file()]
-    if not found:
-        raise DataError(f"{path}: expected its labels beside it, as {' or '.join(names)}")
-    labels = read_idx(found[0])
-    is_qmnist = labels.ndim == 2 and labels.shape[1] == 8  # the digit, then who wrote it and where
-    return labels[:, 0] if is_qmnist else labels
 
 
 def _image_set(name, source, images, labels, convert):

@@ -18,8 +18,6 @@ import pytest
 
 from digitlib import data as data_module
 from digitlib.data import (
-    IDX_FILES,
-    DataError,
     DownloadError,
     fetch_mnist,
     load_mnist,
@@ -27,9 +25,8 @@ from digitlib.data import (
     model_input,
     one_hot,
     permuted,
-    read_idx,
-    read_pickle,
 )
+from digitlib.formats import IDX_FILES, DataError
 
 
 @pytest.fixture
@@ -124,40 +121,6 @@ def test_npz_is_read_from_the_named_folder_and_from_the_keras_cache(mnist, keras
     keras_cache.mkdir()
     np.savez(keras_cache / "mnist.npz", **arrays(mnist))
     assert load_mnist().sha256 == mnist.sha256
-
-
-@pytest.mark.parametrize("ending", ["", ".gz"])
-def test_idx_round_trip(tmp_path, ending, sample):
-    x = sample.x_test[:7]
-    path = tmp_path / f"images{ending}"
-    path.write_bytes(gzip.compress(idx_bytes(x)) if ending else idx_bytes(x))
-    np.testing.assert_array_equal(read_idx(path), x)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (idx_bytes(np.zeros((5, 28, 28), np.uint8))[:-1], "announces"),
-        (idx_bytes(np.zeros((5, 28, 28), np.uint8)) + b"\0", "announces"),
-        (b"\0\0\x0d\x01\0\0\0\0", "header"),
-        (b"\0\0\x08\x03\0\0", "header"),
-        (b"", "header"),
-        (b"<!DOCTYPE html>", "header"),
-    ],
-)
-def test_damaged_idx_is_refused_by_name(tmp_path, content, message):
-    path = tmp_path / "train-images-idx3-ubyte"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=message) as error:
-        read_idx(path)
-    assert str(path) in str(error.value)
-
-
-def test_truncated_gzip_is_refused_by_name(tmp_path, sample):
-    path = tmp_path / "images.gz"
-    path.write_bytes(gzip.compress(idx_bytes(sample.x_test))[:-100])
-    with pytest.raises(DataError, match=r"images\.gz"):
-        read_idx(path)
 
 
 @pytest.mark.parametrize("kind", ["truncated", "foreign", "text", "without labels", "pickled"])
@@ -297,15 +260,6 @@ def test_nielsens_pickle_is_read_from_the_named_folder(mnist, folder, written):
     content = pickle.dumps(nielsens(mnist), protocol=3).replace(b"numpy._core", b"numpy.core")
     (folder / "mnist.pkl.gz").write_bytes(gzip.compress(written(content), 1))
     assert load_mnist().sha256 == mnist.sha256
-
-
-def test_pickle_that_repeats_its_arrays_is_bounded(sample, monkeypatch):
-    once = sample.x_train[:20].reshape(20, 784).astype(np.float32), sample.y_train[:20]
-    content = pickle.dumps([once] * 3, protocol=3).replace(b"numpy._core", b"numpy.core")
-    assert len(read_pickle(content, "a")["x_test"]) == 20
-    monkeypatch.setattr(data_module, "MAX_BYTES", 2 * len(content))
-    with pytest.raises(DataError, match=r"a: .*arrays have more than"):
-        read_pickle(content, "a")
 
 
 def test_data_that_is_here_is_not_fetched(mnist, keras_cache, monkeypatch):

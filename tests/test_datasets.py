@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitlib.data import DataError, DownloadError
+from digitlib.data import DownloadError
 from digitlib.datasets import USPS_COUNTS, load_images, load_test_set, load_uci, load_usps, to_form
+from digitlib.formats import DataError
 from digitlib.geometry import ink_geometry
 from digitlib.reader.network import load_network
 

@@ -25,8 +25,9 @@ from PIL import Image
 from tiny import few_digits
 
 from digitlib import archive, networks
-from digitlib.data import IDX_FILES, load_mnist
+from digitlib.data import load_mnist
 from digitlib.datasets import load_images
+from digitlib.formats import IDX_FILES
 from digitlib.naming import file_name
 from digitlib.networks import FORMS, open_network
 from digitlib.training import _sums, keep_run
