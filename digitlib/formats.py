@@ -261,8 +261,9 @@ def read_pickle(content, source):
         (x, y), (x_more, y_more), (x_test, y_test) = (
             (images.values, labels.values) for images, labels in parts
         )
-        if sum(array.nbytes for array in (x, x_more, x_test, y, y_more, y_test)) > MAX_BYTES:
-            raise DataError(f"its arrays have more than {MAX_BYTES:,} bytes")
+        n = sum(array.size for array in (x, x_more, x_test, y, y_more, y_test))
+        if 8 * n > MAX_BYTES:  # they are joined, and one of them may be float64
+            raise DataError(f"its arrays have {n:,} numbers, expected at most {MAX_BYTES // 8:,}")
         images = (256 * np.concatenate([x, x_more, x_test])).astype(np.uint8).reshape(-1, 28, 28)
         labels = np.concatenate([y, y_more, y_test]).astype(np.uint8)
         (x_train, x_test), (y_train, y_test) = (
