@@ -209,7 +209,7 @@ def _as_uint8(source, images, convert):
     if images.dtype.kind not in "buif":
         raise DataError(f"{source}: images of type {images.dtype}, expected numbers")
     low, high = float(images.min()), float(images.max())
-    if not np.isfinite(high - low) or low == high:
+    if not 0 < high - low < 1e30:  # nor nan, nor more than float32 holds
         raise DataError(f"{source}: pixels from {low:g} to {high:g}, expected ink and paper")
     if "rescale" in convert:
         return _rescaled(images, low, high)

@@ -157,7 +157,7 @@ def read_idx(path):
         )
     start = 4 + 4 * n_sides
     shape = np.frombuffer(content[4:start], ">u4").tolist()
-    if len(content) - start != math.prod(shape) * kind.itemsize:
+    if len(content) - start != math.prod(shape) * kind.itemsize or 0 in shape:
         raise DataError(
             f"{path}: its header announces {tuple(shape)}, but {len(content) - start:,} bytes "
             "follow; fetch it again"
@@ -193,7 +193,7 @@ def read_npz(path, names):
     except Exception as error:  # numpy and zipfile raise whatever they like on damaged files
         raise DataError(
             f"{path}: expected a zip of the arrays {', '.join(names)}, but it cannot be read "
-            f"as one ({error}); replace or delete it"
+            f"as one ({error!s:.200}); replace or delete it"
         ) from error
 
 
@@ -270,5 +270,5 @@ def read_pickle(content, source):
             np.split(array, [-len(y_test)]) for array in (images, labels)
         )
     except Exception as error:  # pickle and numpy raise whatever they like
-        raise DataError(f"{source}: not a mnist.pkl.gz ({error})") from error
+        raise DataError(f"{source}: not a mnist.pkl.gz ({error!s:.200})") from error
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}

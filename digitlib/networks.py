@@ -22,6 +22,7 @@ N_CHOOSING = 1000  # of MNIST's training images, a hundred a digit, by which the
 BATCH = 100  # images at once
 MAX_NUMBERS = 10**9  # that a network may hold and compute for a batch: 4 GB if none is freed
 MAX_BYTES, MAX_PARTS = 10**9, 10_000  # that may come out of its file
+MAX_NAMES, MAX_ATTRIBUTES = 3_000, 10  # of one part of an HDF5 file: of Keras 2, or in a zip
 TEXTS, MAX_TEXT = ("config.json", "metadata.json"), 10**7  # bytes; as objects they take 20 times
 MAX_SEARCHED = 10_000  # characters of what Keras says, which may repeat all of a file
 SHAPES = ((28, 28, 1), (28, 28), (784,), (1, 28, 28), (28, 28, 3))  # of one image
@@ -113,17 +114,19 @@ def _check_unpacked(path):
     """MemoryError for a zip, or an HDF5 file in it or by itself, that unpacks to too much."""
     import h5py
 
-    hdf5 = [path] if h5py.is_hdf5(path) else []
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            _check_sum("it", _sizes(file, MAX_NAMES), MAX_BYTES)
+            _check_sum("it", _listed_sizes(file), MAX_BYTES)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
             members = file.infolist()
             _check_sum("it", (one.file_size for one in members), MAX_BYTES)
             texts = (one.file_size for one in members if one.filename in TEXTS)
             _check_sum("its JSON", texts, MAX_TEXT)
-            hdf5.append(io.BytesIO(file.read("model.weights.h5")))
-    for each in hdf5:
-        with h5py.File(each) as file:
-            _check_sum("it", _sizes(file), MAX_BYTES)
+            weights = io.BytesIO(file.read("model.weights.h5"))
+        with h5py.File(weights) as file:
+            _check_sum("it", _sizes(file, MAX_ATTRIBUTES), MAX_BYTES)
 
 
 def _check_sum(what, sizes, most):
@@ -134,18 +137,36 @@ def _check_sum(what, sizes, most):
             raise MemoryError(f"{what} unpacks to more than {most:,} bytes or {MAX_PARTS:,} parts")
 
 
-def _sizes(group):
-    """In bytes, the data below an HDF5 group, each as often as Keras loads it; 0 for a group."""
-    yield 0
-    listed = [key for key in group.attrs if key.startswith("weight_names")]  # a layer of Keras 2
-    for name in [name for key in listed for name in group.attrs[key]] or group:
-        below = group[name]
-        if hasattr(below, "keys"):
-            yield from _sizes(below)
-        elif below.dtype.hasobject:
-            raise ValueError(f"{below.name} in it has no length")
-        else:
-            yield below.nbytes
+def _sizes(part, most_values):
+    """The bytes of each data set in a part of an HDF5 file, and 0 for each group.
+
+    Raises ValueError for what Keras never writes: chunks, which may be packed, text, which may
+    have any length, and links, which may lead to any file; MemoryError for many attributes.
+    """
+    import h5py
+
+    values = sum(math.prod(part.attrs.get_id(key).shape) for key in part.attrs)
+    if values > most_values:
+        raise MemoryError(
+            f"{part.name} in it has {values:,} values, expected at most {most_values:,}"
+        )
+    if isinstance(part, h5py.Group):
+        yield 0
+        for name in part:
+            if not isinstance(part.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{part.name}/{name} in it is a link")
+            yield from _sizes(part[name], most_values)
+    elif part.chunks or part.dtype.hasobject:
+        raise ValueError(f"{part.name} in it is not kept as Keras keeps weights")
+    else:
+        yield part.nbytes
+
+
+def _listed_sizes(file):
+    """The bytes of the weights that Keras 2 lists by name, each as often as it loads them."""
+    for layer in file.get("model_weights", {}).values():
+        keys = [key for key in layer.attrs if key.startswith("weight_names")]
+        yield from (layer[name].nbytes for key in keys for name in layer.attrs[key])
 
 
 def _check_size(path):

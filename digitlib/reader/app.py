@@ -21,7 +21,8 @@ from digitlib.reader.strokes import read_drawing
 MAX_BYTES = 20_000_000  # of a picture's file
 SMALL_BYTES = 500_000  # any drawing; larger bodies take turns, so that they cannot fill the memory
 LARGE_AT_ONCE = 16  # bodies of more than SMALL_BYTES held in memory
-BODY_TIMEOUT = 15  # seconds in which a body must have arrived, and for which a large one may wait
+BODY_TIMEOUT = 15  # seconds in which a body must have arrived
+WAIT = 60  # seconds, besides, for which a large one may wait until others are read
 READERS = 2  # pictures read at the same time; one drawing beside them does not wait for pictures
 
 PAGE = {
@@ -49,12 +50,16 @@ def create_app(host="127.0.0.1"):
 
     async def predict(request):
         _check_sender(request.headers, names)
+        if "transfer-encoding" in request.headers:  # each of its chunks costs, however small
+            message = "A picture is taken whole: send its Content-Length, not Transfer-Encoding"
+            raise HTTPException(411, message, {"Connection": "close"})
         kind = request.headers.get("content-type", "").partition(";")[0]
         is_drawing = kind.strip().lower() == "application/json"
         read = read_drawing if is_drawing else read_picture
         async with AsyncExitStack() as places:
             try:
-                content = await readers[read](read, await _receive(request, large, places))
+                body = await _receive(request, large, places)
+                content = await readers[read](read, body, request.is_disconnected)
             except PictureError as error:
                 raise HTTPException(422, str(error)) from error
             except asyncio.CancelledError as error:
@@ -109,8 +114,7 @@ async def _receive(request, large, places):
         async with asyncio.timeout(BODY_TIMEOUT) as limit:
             async for chunk in request.stream():
                 if len(body) <= SMALL_BYTES < len(body) + len(chunk):
-                    limit.reschedule(limit.when() + BODY_TIMEOUT)
-                    await _enter(large, places)
+                    await _enter(large, places, limit)
                 too_long = too_long or len(body) + len(chunk) > MAX_BYTES
                 if too_long:  # reads on, or the sender would not get to hear the answer
                     body.clear()
@@ -127,13 +131,18 @@ async def _receive(request, large, places):
     return bytes(body)
 
 
-async def _enter(large, places):
+async def _enter(large, places, limit):
+    """Wait for a place, while the time in which the body must have arrived stands still."""
+    clock = asyncio.get_running_loop().time
+    left = limit.when() - clock()
+    limit.reschedule(None)
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(WAIT):
             await places.enter_async_context(large)
     except TimeoutError as error:
         message = "The server is busy with other large pictures: send a smaller one, or wait"
         raise HTTPException(503, message, {"Connection": "close"}) from error
+    limit.reschedule(clock() + left)
 
 
 async def _refuse(request, error):

@@ -25,9 +25,12 @@ class Readers:
         for reader in self._all:
             self._idle.put_nowait(reader)
 
-    async def __call__(self, read, body):
+    async def __call__(self, read, body, is_gone):
+        """What `read` makes of the bytes once it is their turn; None where `is_gone` says so."""
         reader = await self._idle.get()
         try:
+            if await is_gone():
+                return None
             return await asyncio.get_running_loop().run_in_executor(None, reader, read, body)
         finally:
             self._idle.put_nowait(reader)

@@ -11,6 +11,8 @@ from digitlib.reader.app import create_app
 
 CONNECTIONS = 256  # where more than that are busy, others get 503
 HEAD_BYTES = 16_384  # of a request's headers
+AT_ONCE = 4_096  # bytes of a connection, before others have their turn
+STALLED = 15  # seconds after which who takes nothing of an answer is sent away
 FAREWELL = 1  # seconds for what is being read when the server is to stop
 
 
@@ -24,9 +26,18 @@ class _Connection(H11Protocol):
         others = [one for one in self.connections if not one.transport.is_closing()]
         silent = [one for one in others if not one.cycle or one.cycle.response_complete]
         super().connection_made(transport)
+        transport.max_size = AT_ONCE
         self.since = self.loop.time()
         if silent and len(others) >= CONNECTIONS - 1:
-            min(silent, key=lambda one: one.since).transport.close()
+            min(silent, key=lambda one: one.since).transport.abort()
+
+    def pause_writing(self):
+        super().pause_writing()
+        self.stalled = self.loop.call_later(STALLED, self.transport.abort)
+
+    def resume_writing(self):
+        super().resume_writing()
+        self.stalled.cancel()
 
     def on_response_complete(self):
         super().on_response_complete()

@@ -1,5 +1,6 @@
 """The app over real HTTP: answers, refusals, headers, many clients, flat memory."""
 
+import asyncio
 import http.client
 import json
 import re
@@ -17,8 +18,11 @@ import pytest
 from sample_pictures import bad_pictures, written
 
 from digitlib.reader import app, server
+from digitlib.reader.bounds import Readers
 from digitlib.reader.reading import read_picture
 from digitlib.reader.strokes import read_drawing
+
+HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -114,63 +118,64 @@ def test_bad_pictures_get_a_sentence(address, sample, name):
 
 
 def test_a_body_over_the_limit(address, sample):
-    half = bytes(app.MAX_BYTES // 2)
-    announced = read(address, half + half + b"1")
-    chunked = read(address, iter([half, half, b"1"]))  # without Content-Length
-    for status, content in (announced, chunked):
-        assert status == 413 and "20 MB" in content["error"]
+    status, content = read(address, bytes(app.MAX_BYTES + 1))
+    assert status == 413 and "20 MB" in content["error"]
     assert read(address, written(sample, "7"))[1]["text"] == "7"
 
 
-@pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
-def test_a_slow_sender_is_sent_away(address, sample, monkeypatch, length):
+def test_a_slow_sender_is_sent_away(address, sample, monkeypatch):
     monkeypatch.setattr(app, "BODY_TIMEOUT", 0.3)
     with socket.create_connection(address.split(":")) as slow:
         slow.settimeout(5)
-        slow.sendall(
-            f"POST /api/predict HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n1\r\nx\r\n".encode()
-        )
+        slow.sendall(HEAD + b"Content-Length: 1000\r\n\r\nx")
         assert read(address, written(sample, "7"))[1]["text"] == "7", "others do not wait"
         answered = b"".join(iter(lambda: slow.recv(4096), b""))
     assert answered.startswith(b"HTTP/1.1 408") and b"send it faster" in answered
 
 
-HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\n"
+@pytest.mark.parametrize("lines", [b"", b"Content-Length: 1\r\n"])
+def test_a_body_in_chunks_is_refused(address, lines):
+    with socket.create_connection(address.split(":")) as connection:
+        connection.sendall(HEAD + lines + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        answered = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answered.startswith(b"HTTP/1.1 411") and b"send its Content-Length" in answered
 
 
-def senders(address, n, lines, body):
-    """Connections that send this much and then nothing."""
+def test_what_nobody_waits_for_is_not_read():
+    async def gone():
+        return True
+
+    readers = Readers(1)
+    try:
+        assert asyncio.run(readers(read_drawing, b"no drawing", gone)) is None
+    finally:
+        readers.stop()
+
+
+def senders(address, n, sent):
+    """Connections that announce a large body, send this much of it and then nothing."""
     silent = [socket.create_connection(address.split(":")) for _ in range(n)]
     for connection in silent:
-        connection.sendall(HEAD + lines + b"\r\n\r\n" + body)
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % (2 * app.SMALL_BYTES) + sent)
     return silent
 
 
-LARGE = bytes(app.SMALL_BYTES + 1)
-
-
-@pytest.mark.parametrize(
-    ("lines", "body"),
-    [
-        (b"Content-Length: %d" % (2 * len(LARGE)), LARGE),
-        (b"Transfer-Encoding: chunked", b"%x\r\n" % len(LARGE) + LARGE),
-        (b"Content-Length: 3\r\nTransfer-Encoding: chunked", b"%x\r\n" % len(LARGE) + LARGE),
-    ],
-)
-def test_large_bodies_take_turns_and_small_ones_pass(sample, monkeypatch, lines, body):
-    monkeypatch.setattr(app, "LARGE_AT_ONCE", 2)
-    monkeypatch.setattr(app, "BODY_TIMEOUT", 3)
+def test_large_bodies_take_turns_and_small_ones_pass(sample, monkeypatch):
+    for name, value in {"LARGE_AT_ONCE": 2, "BODY_TIMEOUT": 5, "WAIT": 1}.items():
+        monkeypatch.setattr(app, name, value)
     address, picture = server.start_app().removeprefix("http://"), written(sample, "7")
-    small = senders(address, 2, b"Content-Length: %d" % len(LARGE), b"x")
+    small = senders(address, 2, b"x")
     large = picture + bytes(app.SMALL_BYTES)
     assert read(address, large)[1]["text"] == "7", "only what has come is counted"
-    slow = senders(address, 2, lines, body)
+    slow = senders(address, 2, bytes(app.SMALL_BYTES + 1))
     time.sleep(0.5)
     assert read(address, picture)[1]["text"] == "7"
     assert select.select(slow, [], [], 0)[0] == []  # they are still at it
     status, content = read(address, large)
     assert status == 503 and "large" in content["error"], "a large body did not wait for a place"
-    assert all(select.select([one], [], [], 5)[0] for one in slow)
+    monkeypatch.setattr(app, "WAIT", 10)
+    assert read(address, large)[1]["text"] == "7", "its place is free once the slow ones are gone"
+    assert all(select.select([one], [], [], 0)[0] for one in slow)
     assert read(address, large)[1]["text"] == "7"
     for connection in small + slow:
         connection.close()

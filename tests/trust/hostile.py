@@ -65,9 +65,9 @@ def zipped(members, **options):
     return content.getvalue()
 
 
-def gz_bomb(start=b"", megabytes=10_000):
-    """Gzip of some bytes and then zeros, ten gigabytes of them in ten megabytes."""
-    deflate = zlib.compressobj(9, zlib.DEFLATED, 31)
+def gz_bomb(start=b"", megabytes=10_000, wbits=31):
+    """Gzip, or zlib, of some bytes and then zeros, ten gigabytes of them in ten megabytes."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, wbits)
     head = deflate.compress(start) + deflate.flush(zlib.Z_FULL_FLUSH)
     block = deflate.compress(MEGABYTE) + deflate.flush(zlib.Z_FULL_FLUSH)
     return head + block * megabytes

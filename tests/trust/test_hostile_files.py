@@ -361,6 +361,8 @@ def test_networks(network, place, monkeypatch, record_property):
         yield keras_file(weights=_without_length())
         yield keras_file(config=b"[" + b"[]," * 20_000_000 + b"[]]")
         yield keras_file(config=json.dumps(_long_name(config)).encode())
+        yield keras_file(weights=_packed(members["model.weights.h5"]))
+        yield as_file("a.h5", _named(hdf5, 4_000))
         yield as_file("a.h5", _nested_hdf5(20_000))
         yield as_file("a.h5", _listed(hdf5, 15))
         yield as_file("a.h5", _listed(hdf5, 15) + zipped(members))
@@ -395,6 +397,25 @@ def _without_length():
     with h5py.File(content, "w") as file:
         text = {"dtype": h5py.string_dtype(), "fillvalue": "x" * 10_000}
         file.create_dataset("layers/dense/vars/0", (200_000,), chunks=(100_000,), **text)
+    return content.getvalue()
+
+
+def _packed(weights):
+    """Ten biases, in a chunk of four gigabytes."""
+    content = io.BytesIO(weights)
+    with h5py.File(content, "r+") as file:
+        del file["layers/dense/vars/1"]
+        chunk = {"chunks": (10**9,), "maxshape": (None,), "compression": "gzip"}
+        biases = file.create_dataset("layers/dense/vars/1", (10,), "f4", **chunk)
+        biases.id.write_direct_chunk((0,), gz_bomb(megabytes=4_000, wbits=15))
+    return content.getvalue()
+
+
+def _named(hdf5, n):
+    """A megabyte of text, which is n names of weights."""
+    content = io.BytesIO(hdf5)
+    with h5py.File(content, "r+") as file:
+        file["model_weights"].attrs["weight_names"] = ["x" * 250] * n
     return content.getvalue()
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -92,6 +93,21 @@ def test_who_has_just_been_answered_keeps_its_place(monkeypatch):
     assert get() and client.sock is before
     for connection in silent:
         connection.close()
+
+
+def test_who_takes_no_answer_is_sent_away(monkeypatch):
+    monkeypatch.setattr(server, "STALLED", 0.5)
+    address = urlsplit(server.start_app()).netloc
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((address.split(":")[0], int(address.split(":")[1])))
+        connection.sendall(300 * b"GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(3)
+        taken = bytearray()
+        with suppress(ConnectionError):
+            while part := connection.recv(2**16):
+                taken += part
+    assert 0 < taken.count(b"HTTP/1.1 200") < 300
 
 
 @pytest.mark.parametrize(
