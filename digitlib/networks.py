@@ -1,14 +1,16 @@
 """A network that somebody saved: opened, and shown images as it was trained to take them."""
 
+import ctypes
 import io
 import json
 import math
 import re
 import sys
 import textwrap
+import threading
 import warnings
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +27,7 @@ MAX_BYTES, MAX_PARTS = 10**9, 10_000  # that may come out of its file
 MAX_NAMES, MAX_ATTRIBUTES = 3_000, 10  # of one part of an HDF5 file: of Keras 2, or in a zip
 TEXTS, MAX_TEXT = ("config.json", "metadata.json"), 10**7  # bytes; as objects they take 20 times
 MAX_SEARCHED = 10_000  # characters of what Keras says, which may repeat all of a file
+SECONDS = 60  # in which a network must have been built
 SHAPES = ((28, 28, 1), (28, 28), (784,), (1, 28, 28), (28, 28, 3))  # of one image
 FORMS = {  # of float32 pixels from 0 to 255, shape (n, 28, 28); of two that read alike, the first
     "pixels from 0 to 1": lambda pixels: pixels / 255,
@@ -91,8 +94,7 @@ def _load(path):
             _nothing_imported(),
         ):
             _check_unpacked(path)
-            with ThreadPoolExecutor(1) as thread:  # where Keras forgets the weights it would make
-                thread.submit(_check_size, path).result()
+            _in_thread(_check_size, path)  # where Keras forgets the weights that it would make
             return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever Keras, h5py and zipfile raise
         raise ValueError(f"{path}: {_why(path, error)}") from error
@@ -108,6 +110,29 @@ def _nothing_imported():
     finally:
         for name in absent:
             sys.modules.pop(name, None)
+
+
+def _in_thread(function, *arguments):
+    """What a function gives in a thread of its own, which ends with Ctrl+C and after SECONDS."""
+    future = Future()
+
+    def work():
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        return future.result(SECONDS)
+    except TimeoutError as error:
+        raise TimeoutError(f"it takes more than {SECONDS} seconds to build") from error
+    finally:
+        if not future.done():
+            number, end = ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, end)
+            thread.join()
 
 
 def _check_unpacked(path):
@@ -198,7 +223,7 @@ def _why(path, error):
     )
     if path.is_dir():
         return "a SavedModel folder, which Keras 3 does not open: " + by_tf_keras
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError | TimeoutError):
         return f"{reason or 'too large for the memory'}, so that it is not opened"
     kind, version, has_network = _saved_by(path)
     if kind == "TFLite":

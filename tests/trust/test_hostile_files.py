@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import sys
+import threading
 import time
 import warnings
 import zipfile
@@ -462,6 +463,19 @@ def test_a_module_that_lies_beside_a_network_is_not_run(network, place, monkeypa
     with pytest.raises(ValueError, match=r"code that is not Keras's .*none of it was run"):
         open_network(place / "a.keras")
     assert not (place / "mark").exists()
+
+
+def test_a_network_that_takes_long_to_build_is_given_up(network, place, monkeypatch):
+    members, _ = network
+    config = json.loads(members["config.json"])
+    relu = {"module": "keras.layers", "class_name": "Activation", "registered_name": None}
+    config["config"]["layers"][1:1] = [relu | {"config": {"activation": "relu"}}] * 3000
+    (place / "a.keras").write_bytes(zipped(members | {"config.json": json.dumps(config).encode()}))
+    monkeypatch.setattr(networks, "SECONDS", 1)
+    n_threads = threading.active_count()
+    with pytest.raises(ValueError, match="more than 1 seconds to build, so that it is not opened"):
+        open_network(place / "a.keras")
+    assert threading.active_count() <= n_threads
 
 
 @pytest.mark.parametrize("name", ["a.keras", "a.h5"])
