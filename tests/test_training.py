@@ -266,13 +266,14 @@ def test_damaged_run_in_the_cache_is_named_and_trained_again(few, cache):
 
 
 @pytest.mark.parametrize("y_pred", [np.zeros(10), np.zeros((10, 1), np.uint8), {"a": [1]}])
-def test_run_that_predicts_no_digits_is_damaged(few, y_pred):
-    path = train(TINY, few, 0).path
-    files = {entry.name: entry.read_bytes() for entry in path.iterdir()}
+def test_run_that_predicts_no_digits_is_damaged(few, tmp_path, y_pred):
+    kept = train(TINY, few, 0).path
+    files = {entry.name: entry.read_bytes() for entry in kept.iterdir()}
+    path = tmp_path / kept.name
     del files["SHA256SUMS"]
     content = io.BytesIO()
     (np.savez if isinstance(y_pred, dict) else np.save)(content, y_pred)
-    keep_run(files | {"y_pred.npy": content.getvalue()}, path, anew=True)
+    keep_run(files | {"y_pred.npy": content.getvalue()}, path)
     with pytest.raises(DamagedRunError, match=f"{path.name}: damaged"):
         load_run(path)
 

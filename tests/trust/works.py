@@ -57,7 +57,7 @@ def train_command(folder):
 
 def keep(folder):
     y_pred = io.BytesIO()
-    np.save(y_pred, np.arange(1000))
+    np.save(y_pred, np.zeros(8000, np.uint8))
     for i in range(100):
         about = {"name": f"run{i}", "recipe": "tiny", "seed": i, "processor": "any"}
         files = {"run.json": json.dumps(about).encode(), "y_pred.npy": y_pred.getvalue()}
