@@ -208,8 +208,8 @@ def _test_data(args):
 def _print_metrics(data, y_pred):
     from digitlib.evaluation import metrics
 
-    name = _printable(data.name)
-    print(f"{name}, {len(y_pred):,} test images (precision, recall, F1: mean over digits)")
+    head = f"{data.name}, {len(y_pred):,} test images (precision, recall, F1: mean over digits)"
+    print(_printable(head))
     for name, value in metrics(data.y_test, y_pred).items():
         print(f"    {name:9}  {value:.4f}")
 

@@ -60,7 +60,8 @@ def open_network(source):
     Returns a function from uint8 (n, 28, 28) to probabilities (n, 10), and the sentence.
     Raises ValueError for another file, with the cause and the way out where they are known: also
     for one that asks for code that is not Keras's, which is not run, and for one that would hold
-    and compute more than MAX_NUMBERS for 100 images, or unpacks to more than MAX_BYTES.
+    and compute more than MAX_NUMBERS for 100 images, unpacks to more than MAX_BYTES, or takes more
+    than SECONDS to build.
     """
     model = _load(source) if isinstance(source, Path) else source
     shape = _shape(source, model)
@@ -136,7 +137,10 @@ def _in_thread(function, *arguments):
 
 
 def _check_unpacked(path):
-    """MemoryError for a zip, or an HDF5 file in it or by itself, that unpacks to too much."""
+    """MemoryError for a zip, or an HDF5 file in it or by itself, that unpacks to too much.
+
+    ValueError for what Keras never writes.
+    """
     import h5py
 
     if h5py.is_hdf5(path):
