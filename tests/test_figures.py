@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from nbval.plugin import IPyNbCell
 from notebook_outputs import TRAINED_PICTURES, picture_distance
+from PIL import Image
 
 from conftest import has_usps
 
@@ -118,6 +120,13 @@ def test_picture_is_the_one_committed(figure, data, drawn):
 def test_every_picture_has_its_numbers():
     pictures, tables = ({path.stem for path in COMMITTED.glob(f"*.{e}")} for e in ("png", "csv"))
     assert pictures == tables != set()
+
+
+@pytest.mark.parametrize("path", sorted(COMMITTED.glob("*.png")), ids=lambda path: path.stem)
+def test_nothing_is_cut_at_the_edge_of_a_picture(path):
+    pixels = np.asarray(Image.open(path).convert("L"))
+    edges = pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]
+    assert min(edge.min() for edge in edges) > 250
 
 
 @pytest.fixture
