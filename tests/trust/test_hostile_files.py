@@ -25,7 +25,7 @@ from keras import layers
 from PIL import Image
 from tiny import few_digits
 
-from digitlib import archive, networks
+from digitlib import archive, networks, opening
 from digitlib.data import load_mnist
 from digitlib.datasets import load_images
 from digitlib.formats import IDX_FILES
@@ -471,7 +471,7 @@ def test_a_network_that_takes_long_to_build_is_given_up(network, place, monkeypa
     relu = {"module": "keras.layers", "class_name": "Activation", "registered_name": None}
     config["config"]["layers"][1:1] = [relu | {"config": {"activation": "relu"}}] * 3000
     (place / "a.keras").write_bytes(zipped(members | {"config.json": json.dumps(config).encode()}))
-    monkeypatch.setattr(networks, "SECONDS", 1)
+    monkeypatch.setattr(opening, "SECONDS", 1)
     n_threads = threading.active_count()
     with pytest.raises(ValueError, match="more than 1 seconds to build, so that it is not opened"):
         open_network(place / "a.keras")
