@@ -41,7 +41,7 @@ def unseen_writers_last(data: Digits) -> Digits:
     rng = np.random.default_rng(0)
     room = len(writer)
     while room:  # until a draw of writers fills the sixth exactly
-        room, held_out = len(writer) // 6, []
+        room, held_out = round(len(writer) / 6), []
         for i in rng.permutation(len(names)):
             if n_images[i] <= room:
                 room -= n_images[i]
