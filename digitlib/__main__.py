@@ -215,67 +215,28 @@ def _print_metrics(data, y_pred):
 
 
 def _predict(args):
+    _one_thread()
     import json
 
-    _one_thread()
+    from digitlib.reader.answers import answers_to, as_line
+
     failed = False
-    for i, answer in enumerate(_answers(args.pictures)):
+    for i, answer in enumerate(answers_to(args.pictures)):
         failed |= "error" in answer
         if args.json:
             print(",\n " if i else "[", json.dumps(answer), sep="", end="", flush=True)
         elif "error" in answer:
             print(_printable(f"error: {answer['error']}"), file=sys.stderr)
         else:
-            print(_printable(_line(answer)), flush=True)
+            print(_printable(as_line(answer)), flush=True)
     if args.json:
         print("]")
     sys.exit(failed)
 
 
-def _answers(paths):
-    for path in paths:
-        pictures = _pictures_in(path) if path.is_dir() else [path]
-        if not pictures:
-            yield {"path": str(path), "error": f"{path}: no picture in this folder"}
-        yield from map(_answer, pictures)
-
-
-def _pictures_in(folder):
-    """The files whose names end as those of pictures do; HEIC too, so that its error is seen."""
-    from PIL import Image
-
-    from digitlib.reader.ink import FORMATS
-
-    ends = {end for end, kind in Image.registered_extensions().items() if kind in FORMATS}
-    return sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in ends | {".heic"})
-
-
-def _answer(path):
-    from digitlib.reader.reading import read_picture
-
-    try:
-        source = sys.stdin.buffer.read() if str(path) == "-" else path
-        return {"path": str(path), **read_picture(source)}
-    except FileNotFoundError:
-        return {"path": str(path), "error": f"{path}: no such file"}
-    except (ValueError, OSError) as error:
-        return {"path": str(path), "error": str(error)}
-    except MemoryError:
-        return {"path": str(path), "error": f"{path}: takes more memory than is free"}
-
-
 def _one_thread():
     """On images this small, threads of the linear algebra only wait for each other."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
-
-
-def _line(answer):
-    if not answer["digits"]:
-        return f"{answer['path']}  not sure: no digit found"
-    read = [digit["confidence"] for digit in answer["digits"] if digit["text"] != "?"]
-    lines = " / ".join(answer["text"].splitlines())
-    doubt = "" if answer["sure"] else "  not sure"
-    return f"{answer['path']}  {lines}  {min(read, default=0):.1%}{doubt}"
 
 
 def _app(args):
