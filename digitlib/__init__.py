@@ -18,6 +18,7 @@ The names in HOMES can be had from here. All else is in the modules:
     workers      where runs are trained: on cores or a cluster
     archive      runs that need no training
     networks     other people's networks, shown what they were trained on
+    opening      their files, which anybody may have made
     evaluation   numbers from labels and predictions
     calibration  numbers from labels and probabilities
     geometry     ink, size, place and slant of digits

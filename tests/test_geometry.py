@@ -1,10 +1,10 @@
-"""Ink, size, place and slant of digit images, against what was drawn."""
+"""Ink, size, place and slant of digit images, against what was drawn; and no slant any more."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from digitlib.geometry import ink_geometry
+from digitlib.geometry import ink_geometry, upright
 
 
 def drawn(*boxes):
@@ -55,3 +55,32 @@ def test_other_images_are_refused():
     for images in (np.ones((2, 28, 28), np.float32), np.ones((2, 16, 16), np.uint8)):
         with pytest.raises(ValueError, match=r"images: expected uint8 of shape \(n, 28, 28\), got"):
             ink_geometry(images)
+
+
+def test_upright_digits_have_no_slant_all_their_ink_and_stand_in_the_middle(data):
+    images = data.x_test[:1000]
+    straight = upright(images)
+    before, after = ink_geometry(images), ink_geometry(straight)
+    rows = (some.sum(axis=2, dtype=float) for some in (images, straight))
+    moved = np.abs(np.subtract(*rows)).max(axis=1)  # ink that went to another row, or got lost
+    right = (after.slant.abs() < 0.5) & ((after.x - 14).abs() < 0.01) & (moved < 15)
+    assert before.slant.abs().mean() > 10 and right.mean() > 0.98  # some nearly lie, and leave
+
+
+def test_a_stroke_that_leans_stands_upright():
+    y = np.arange(5, 23)
+    image = np.zeros((1, 28, 28), np.uint8)
+    image[0, y, 20 - y // 2] = 255
+    straight = upright(image)[0]
+    assert (straight[y, 13:16].sum(axis=1) == 255).all() and not straight[:, [*range(12), 17]].any()
+
+
+def test_a_dot_and_a_flat_line_are_only_moved():
+    dot, line = upright(drawn((slice(5, 6), slice(20, 21)), (slice(5, 6), slice(5, 12))))
+    assert dot[5, 14] == 255 and (line[5, 11:18] == 255).all()
+    assert (dot.sum(), line.sum()) == (255, 7 * 255)
+
+
+def test_blank_images_have_no_slant_to_take():
+    with pytest.raises(ValueError, match="the one at index 0 is empty"):
+        upright(np.zeros((1, 28, 28), np.uint8))

@@ -7,15 +7,20 @@ from pathlib import Path
 import digitlib.quiet  # noqa: F401
 from digitlib.data import load_mnist
 from digitlib.plotting import save_table
-from digitlib.studies import beyond_mnist, faster_and_better, mlp_vs_cnn, unseen_writers
+from digitlib.studies import (
+    beyond_mnist,
+    committee,
+    faster_and_better,
+    mlp_vs_cnn,
+    unseen_writers,
+)
 
 FOLDER = Path("figures/studies")
 NAMES = {
     mlp_vs_cnn: "rates matched",
     unseen_writers: "writers",
-    faster_and_better: (
-        "steps augmentation optimizers winners size images records committee misses"
-    ),
+    faster_and_better: "steps augmentation optimizers winners size images records",
+    committee: "views committee misses",
     beyond_mnist: "corruptions forms transfer",
 }
 STUDIES = {name: getattr(place, name) for place, names in NAMES.items() for name in names.split()}

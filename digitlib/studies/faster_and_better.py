@@ -1,13 +1,11 @@
 """The studies of notebook 04: what makes training fast, and what makes a network better.
 
-Settings are compared on the last sixth of the training images; only `records`, `committee` and
-`misses`, which choose nothing, look at the test images. What has been trained before comes from the
-cache.
+Settings are compared on the last sixth of the training images; only `records`, which chooses
+nothing, looks at the test images. What has been trained before comes from the cache.
 """
 
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 
 import keras
@@ -18,7 +16,6 @@ from keras import layers
 from digitlib.recipes import get_recipe, one_cycle
 from digitlib.recipes.augmentation import Distortion
 from digitlib.recipes.ours import (
-    BEST,
     FAST,
     OURS,
     PLAIN,
@@ -34,7 +31,6 @@ from digitlib.studies.bench import machine, timed_in_fresh_process
 from digitlib.training import train_many
 
 SEEDS = range(2)
-MEMBERS = range(5)  # seeds of the committee
 # Settings are compared on a smaller network over fewer epochs than a record takes.
 SHORT = replace(PLAIN, build=partial(plain_network, 16), epochs=3)
 LONGER = replace(SHORT, epochs=8)  # as distorted digits take longer to learn
@@ -46,17 +42,21 @@ def steps(data, way=None, seeds=SEEDS):
 
     Returns step, seed, seconds, val_error (percent) and machine.
     """
-    n = len(data.x_train) - round(HELD_OUT * len(data.x_train))
-    held_out = replace(
-        data, x_train=data.x_train[:n], y_train=data.y_train[:n],
-        x_test=data.x_train[n:], y_test=data.y_train[n:],
-    )  # fmt: skip
-    rows = []
+    held_out, rows = tested_on_held_out(data), []
     for step, recipe in (way or from_p3_to_fast()).items():
         for seed in seeds:
             row = timed_in_fresh_process(replace(recipe, validation=0), held_out, seed)
             rows.append((step, seed, row["seconds"], row["error"], machine()))
     return pd.DataFrame(rows, columns=["step", "seed", "seconds", "val_error", "machine"])
+
+
+def tested_on_held_out(data):
+    """The training images as `Digits` of their own, the last sixth of them as test images."""
+    n = len(data.x_train) - round(HELD_OUT * len(data.x_train))
+    return replace(
+        data, x_train=data.x_train[:n], y_train=data.y_train[:n],
+        x_test=data.x_train[n:], y_test=data.y_train[n:],
+    )  # fmt: skip
 
 
 def _strides(filters=32):
@@ -267,40 +267,6 @@ def records(data):
             rows.append((*about, error, run.history.seconds.sum(), run.processor))
     columns = ["recipe", "parameters", "epochs", "seed", "test_error", "seconds", "processor"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def committee(data, recipe=BEST, seeds=MEMBERS):
-    """Every committee that five networks can form, by the mean of their probabilities: a row each.
-
-    Returns members, seeds (as text) and test_error (percent).
-    """
-    y_prob = np.stack([run.y_prob for run in train_many([recipe], data, seeds)])
-    rows = []
-    for n in range(1, len(seeds) + 1):
-        for group in combinations(range(len(seeds)), n):
-            y_pred = y_prob[list(group)].mean(axis=0).argmax(axis=1)
-            error = 100 * (y_pred != data.y_test).mean()
-            rows.append({"members": n, "seeds": " ".join(map(str, group)), "test_error": error})
-    return pd.DataFrame(rows)
-
-
-def misses(data, recipe=BEST, seeds=MEMBERS):
-    """The test images that the committee of five misreads: a row each.
-
-    Returns test_index, y_true, y_pred, confidence, and votes (members that read it as labelled).
-    """
-    runs = train_many([recipe], data, seeds)
-    y_prob = np.mean([run.y_prob for run in runs], axis=0)
-    votes = sum(run.y_pred == data.y_test for run in runs)
-    wrong = np.flatnonzero(y_prob.argmax(axis=1) != data.y_test)
-    columns = {
-        "test_index": wrong,
-        "y_true": data.y_test[wrong],
-        "y_pred": y_prob[wrong].argmax(axis=1),
-        "confidence": y_prob[wrong].max(axis=1),
-        "votes": votes[wrong],
-    }
-    return pd.DataFrame(columns)
 
 
 def _validated(column, recipes, data, seeds):

@@ -2,7 +2,6 @@
 
 import dataclasses
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -116,44 +115,6 @@ def test_records_are_errors_on_the_test_images(few, monkeypatch):
     assert set(table.processor) == {processor()}
     errors = [(run.y_pred != few.y_test).sum() for run in train_many([TINY], few, range(5))]
     assert table.test_error.tolist() == pytest.approx(errors)  # of 100 images
-
-
-def test_a_committee_of_one_is_the_network_itself(few):
-    table = faster_and_better.committee(few, TINY, seeds=range(3))
-    assert table.seeds.tolist() == ["0", "1", "2", "0 1", "0 2", "1 2", "0 1 2"]
-    assert table.members.tolist() == [1, 1, 1, 2, 2, 2, 3]
-    runs = train_many([TINY], few, range(3))
-    alone = [100 * np.mean(run.y_pred != few.y_test) for run in runs]
-    assert table.test_error[:3].tolist() == pytest.approx(alone)
-    together = sum(run.y_prob for run in runs).argmax(axis=1)
-    assert table.test_error[6] == pytest.approx(100 * np.mean(together != few.y_test))
-
-
-def test_the_committee_has_five_members(few, monkeypatch):
-    asked = []
-
-    def trained(recipes, data, seeds):
-        asked.extend(seeds)
-        y_prob = np.random.default_rng(0).dirichlet(np.ones(10), (len(seeds), 100))
-        return [SimpleNamespace(y_prob=p, y_pred=p.argmax(axis=1)) for p in y_prob]
-
-    monkeypatch.setattr(faster_and_better, "train_many", trained)
-    assert faster_and_better.committee(few).members.value_counts()[1] == 5
-    faster_and_better.misses(few)
-    assert asked == 2 * list(range(5))
-
-
-def test_misses_are_what_a_direct_count_finds(few):
-    table = faster_and_better.misses(few, TINY, seeds=range(3)).set_index("test_index")
-    assert list(table) == ["y_true", "y_pred", "confidence", "votes"]
-    runs = train_many([TINY], few, range(3))
-    for i, label in enumerate(few.y_test):
-        y_prob = (runs[0].y_prob[i] + runs[1].y_prob[i] + runs[2].y_prob[i]) / 3
-        assert (i in table.index) == (np.argmax(y_prob) != label)
-        if i in table.index:
-            right = sum(run.y_pred[i] == label for run in runs)
-            found = [label, np.argmax(y_prob), pytest.approx(y_prob.max(), rel=1e-5), right]
-            assert table.loc[i].tolist() == found
 
 
 def test_command_refuses_what_is_no_study(monkeypatch):
