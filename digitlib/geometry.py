@@ -38,23 +38,27 @@ def ink_geometry(images: np.ndarray) -> pd.DataFrame:
 
 
 def upright(images: np.ndarray) -> np.ndarray:
-    """The images without their slant: each row of pixels is moved sideways, all ink to the middle.
+    """Images without their slant: their rows of pixels moved sideways until the ink does not lean.
 
-    images : uint8, shape (n, 28, 28), none of them empty; the same is returned, of slant 0 and
-        with the centre of mass 14 pixels from the left
+    images : uint8, shape (n, 28, 28), none of them empty
+    Returns images of the same kind, of slant 0 and with the centre of mass 14 pixels from the left,
+    but for rounding and for ink that reaches the border: there the outermost pixels are repeated.
     Source: the deslanted images of LeCun, Bottou, Bengio and Haffner (1998), "Gradient-based
     learning applied to document recognition".
     """
-    parts = np.array_split(images, len(images) // 1000 + 1)  # for memory
-    return np.concatenate([_upright(part) for part in parts])
-
-
-def _upright(images):
-    x, y, slant = ink_geometry(images)[["x", "y", "slant"]].to_numpy().T[..., None, None]
+    x, y, slant = ink_geometry(images)[["x", "y", "slant"]].to_numpy().T
     lean = -np.tan(np.radians(slant))  # pixels across for each pixel down
+    shift = x - 14 - lean * y
+    n_parts = len(images) // 1000 + 1  # for memory
+    parts = zip(*(np.array_split(each, n_parts) for each in (images, lean, shift)), strict=True)
+    return np.concatenate([_moved(*part) for part in parts])
+
+
+def _moved(images, lean, shift):
+    """Rows moved to the left, by `shift` and by `lean` more for each row down."""
     grid = np.arange(28)
-    places = grid + (x - 14 + lean * (grid[:, None] - y))
-    left = places.clip(0, 26.999).astype(int)
-    share = places.clip(0, 26.999) - left
+    places = grid + lean[:, None, None] * grid[:, None] + shift[:, None, None]
+    places = places.clip(0, 26.999)
+    left = places.astype(int)
     near, far = (np.take_along_axis(images.astype(float), left + i, axis=2) for i in (0, 1))
-    return np.round(near + share * (far - near)).astype(np.uint8)
+    return np.round(near + (places - left) * (far - near)).astype(np.uint8)

@@ -81,6 +81,19 @@ def test_a_dot_and_a_flat_line_are_only_moved():
     assert (dot.sum(), line.sum()) == (255, 7 * 255)
 
 
-def test_blank_images_have_no_slant_to_take():
-    with pytest.raises(ValueError, match="the one at index 0 is empty"):
-        upright(np.zeros((1, 28, 28), np.uint8))
+def test_ink_at_the_border_is_repeated():
+    (image,) = upright(drawn((slice(5, 6), slice(27, 28))))
+    assert (image[5, 14:] == 255).all() and not image[5, :14].any() and not image[6:].any()
+
+
+def test_many_images_are_made_upright_one_by_one(sample):
+    images = sample.x_train[:2500]
+    some = [0, 999, 1000, 1001, 2499]
+    assert np.array_equal(upright(images)[some], upright(images[some]))
+
+
+def test_a_blank_image_is_named():
+    images = np.full((1500, 28, 28), 9, np.uint8)
+    images[1234] = 0
+    with pytest.raises(ValueError, match="the one at index 1234 is empty"):
+        upright(images)

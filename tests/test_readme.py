@@ -85,8 +85,9 @@ def test_what_our_networks_reach_is_what_the_studies_say():
     published = damaged[damaged.severity.isna() & (damaged.corruption != "clean")]
     errors = published[~published.stretched].groupby("network").test_error.mean()
     sentence = (
-        f"One epoch of a network made for speed reads {fast:.1f} %, nine of our best that vote, "
-        f"four of which see digits without their slant, {100 - everyone.test_error:.2f} %; under "
+        f"One epoch of a network made for speed reads {fast:.1f} %, nine networks made for "
+        f"accuracy, four of which see digits without their slant, together "
+        f"{100 - everyone.test_error:.2f} %; under "
         f"fifteen kinds of damage, P3's CNN misreads {errors.p3:.0f} % and a "
         f"network trained on damaged digits {errors.robust:.0f} %."
     )

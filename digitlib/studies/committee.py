@@ -19,7 +19,7 @@ NO_SLANT = range(5, 9)  # of those that see them upright
 def members(data, recipe=BEST, as_it_is=AS_IT_IS, no_slant=NO_SLANT):
     """The runs of a committee: of those that see digits as they are, then of those without slant.
 
-    as_it_is, no_slant : their seeds; no seed is in both
+    as_it_is, no_slant : their seeds
     """
     straight = replace(
         data,
@@ -39,19 +39,20 @@ def committee(data, recipe=BEST, as_it_is=AS_IT_IS, no_slant=NO_SLANT):
     runs = members(data, recipe, as_it_is, no_slant)
     rows = []
     for n in range(1, len(runs) + 1):
-        for group in combinations(runs, n):
-            seeds = [run.seed for run in group]
-            n_upright = len(set(seeds) & set(no_slant))
-            y_pred = np.mean([run.y_prob for run in group], axis=0).argmax(axis=1)
+        for group in combinations(range(len(runs)), n):
+            n_upright = sum(i >= len(as_it_is) for i in group)
+            seeds = " ".join(str(runs[i].seed) for i in group)
+            y_pred = np.mean([runs[i].y_prob for i in group], axis=0).argmax(axis=1)
             error = 100 * (y_pred != data.y_test).mean()
-            rows.append((n - n_upright, n_upright, " ".join(map(str, seeds)), error))
+            rows.append((n - n_upright, n_upright, seeds, error))
     return pd.DataFrame(rows, columns=["as_it_is", "no_slant", "seeds", "test_error"])
 
 
 def views(data, as_it_is=range(4), no_slant=range(4, 8)):
     """As `committee`, of smaller networks, on training images by writers whom they have not seen.
 
-    Returns val_error for test_error: so the second view could be chosen.
+    So the second view is judged on other images than the test images. Returns val_error for
+    test_error.
     """
     small = replace(BEST, build=SHORT.build, epochs=8)
     held_out = tested_on_held_out(unseen_writers_last(data))
@@ -60,7 +61,7 @@ def views(data, as_it_is=range(4), no_slant=range(4, 8)):
 
 
 def misses(data, recipe=BEST, as_it_is=AS_IT_IS, no_slant=NO_SLANT):
-    """The test images that all members together misread: a row each.
+    """The test images that all members misread by the mean of their probabilities: a row each.
 
     Returns test_index, y_true, y_pred, confidence, and votes (members that read it as labelled).
     """
