@@ -34,6 +34,7 @@ SLOW = {  # they start processes
         "report",
         "search",
         "soak",
+        "committee",
         "faster_and_better",
         "mlp_vs_cnn",
         "training",

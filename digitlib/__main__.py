@@ -215,9 +215,9 @@ def _print_metrics(data, y_pred):
 
 
 def _predict(args):
-    _one_thread()
     import json
 
+    _one_thread()
     from digitlib.reader.answers import answers_to, as_line
 
     failed = False

@@ -60,5 +60,6 @@ def _moved(images, lean, shift):
     places = grid + lean[:, None, None] * grid[:, None] + shift[:, None, None]
     places = places.clip(0, 26.999)
     left = places.astype(int)
-    near, far = (np.take_along_axis(images.astype(float), left + i, axis=2) for i in (0, 1))
+    ink = images.astype(float)
+    near, far = (np.take_along_axis(ink, left + i, axis=2) for i in (0, 1))
     return np.round(near + (places - left) * (far - near)).astype(np.uint8)

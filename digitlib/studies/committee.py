@@ -37,12 +37,13 @@ def committee(data, recipe=BEST, as_it_is=AS_IT_IS, no_slant=NO_SLANT):
     (percent).
     """
     runs = members(data, recipe, as_it_is, no_slant)
+    y_prob = np.stack([run.y_prob for run in runs])
     rows = []
     for n in range(1, len(runs) + 1):
         for group in combinations(range(len(runs)), n):
             n_upright = sum(i >= len(as_it_is) for i in group)
             seeds = " ".join(str(runs[i].seed) for i in group)
-            y_pred = np.mean([runs[i].y_prob for i in group], axis=0).argmax(axis=1)
+            y_pred = y_prob[list(group)].mean(axis=0).argmax(axis=1)
             error = 100 * (y_pred != data.y_test).mean()
             rows.append((n - n_upright, n_upright, seeds, error))
     return pd.DataFrame(rows, columns=["as_it_is", "no_slant", "seeds", "test_error"])
